@@ -1,0 +1,1 @@
+"""The scanner itself: markets, bars, indicators, rules, alerts; knows nothing of aiohttp's server."""

@@ -1,0 +1,1 @@
+"""Alerts: merged, spooled, stored, delivered exactly once."""

@@ -1,0 +1,1 @@
+"""The sequencer: decides cycles, applies ticks, closes and revises minutes."""

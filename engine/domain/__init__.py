@@ -1,0 +1,1 @@
+"""What the market is made of: records, sessions, sizes and the shared tables."""

@@ -1,0 +1,273 @@
+"""Fixed-size records: ticks, decisions, symbol rows, bars. Times are int64 ns UTC; minutes are ns // 60e9."""
+
+import numpy as np
+
+NS_PER_SECOND = 1_000_000_000
+NS_PER_MINUTE = 60 * NS_PER_SECOND
+MAX_FEEDS = 8
+
+# -- ticks ---------------------------------------------------------------------------------------
+# What the fields mean, by kind ("-" = unused, 0):
+#   kind        a           b            n1        n2        id                  ticker
+#   TRADE       price       size         -         -         trade id hash       -
+#   QUOTE       bid         ask          bid size  ask size  -                   -
+#   CORRECTION  new price   new size     -         -         id of the original  -
+#   CANCEL      -           -            -         -         id of the original  -
+#   STATUS      -           -            code      reason    -                   -
+#   LULD        lower band  upper band   -         -         -                   -
+#   GAP_START / GAP_END: sym < 0 means every symbol of this feed
+#   ADMIT       -           -            length    -         first 8 bytes of the ticker; a, b hold bytes 8..23 (bit pattern)
+# A blank side of a quote is NaN (price) and SIZE_BLANK (size): it leaves that side as it was.
+TICK_TRADE, TICK_QUOTE, TICK_CORRECTION, TICK_CANCEL = 1, 2, 3, 4
+TICK_STATUS, TICK_LULD, TICK_GAP_START, TICK_GAP_END, TICK_ADMIT = 5, 6, 7, 8, 9
+SIZE_BLANK = 0xFFFF_FFFF
+
+# Bits of `cond`: what a trade may change (from its sale conditions).
+COND_LAST = 1            # sets last, open and close
+COND_HILO = 2            # sets high and low
+COND_VOLUME = 4          # counts to volume, VWAP sums
+COND_EXTENDED = 8        # an extended-hours print: outside regular hours it also sets last and high/low
+COND_LAST_IF_FIRST = 16  # sets last only when it is the first eligible trade of the session date
+
+# STATUS codes (n1)
+STATUS_TRADING, STATUS_HALTED, STATUS_QUOTE_RESUME = 0, 1, 2
+
+TICK = np.dtype(
+    [
+        ("kind", "u1"),
+        ("cond", "u1"),
+        ("exchange", "u1"),  # ASCII code of the venue, 0 unknown
+        ("tape", "u1"),      # ASCII A, B, C; 0 unknown
+        ("sym", "i4"),       # number of the ticker within its feed (see ADMIT), not the symbol id
+        ("recv_ns", "i8"),   # when we took it in; a recording without it: event_ns
+        ("event_ns", "i8"),  # the exchange's stamp
+        ("src_pos", "i8"),   # row or sequence at the source; a restarted feed goes on after the last published
+        ("id", "i8"),
+        ("a", "f8"),
+        ("b", "f8"),
+        ("n1", "u4"),
+        ("n2", "u4"),
+    ]
+)
+assert TICK.itemsize == 64
+
+# -- decisions -----------------------------------------------------------------------------------
+DECISION_LAGGING = 1      # a ring was cut at its tail after feed.watermark_wait_ms
+DECISION_REANCHORED = 2   # the engine clock got a new anchor before this cycle
+DECISION_END = 4          # the stream ends with this cycle
+DECISION_UNRECORDED = 8   # the recorder no longer gates: the tape has a gap from here on
+
+DECISION = np.dtype(
+    [
+        ("n", "i8"),              # dense number, 1, 2, 3, ...; 0 is genesis
+        ("k", "i8"),              # T // interval
+        ("t_ns", "i8"),           # T_k
+        ("tick_end", "i8", (MAX_FEEDS,)),  # end cursor of every tick ring (exclusive)
+        ("control_end", "i8"),
+        ("rules_version", "i8"),
+        ("flags", "i8"),
+        ("absent", "i8"),         # grid points left out since the cycle before
+        ("anchor_ns", "i8"),      # engine clock: CLOCK_MONOTONIC + anchor (live), else 0
+        ("decided_ns", "i8"),     # wall stamp for latency figures; never read by the cycle
+        ("crc", "i8"),            # CRC-32 of the bytes before it
+        ("spare", "i8", (2,)),
+    ]
+)
+assert DECISION.itemsize == 160
+
+# -- control -------------------------------------------------------------------------------------
+CONTROL_RULES = 1   # a: rules version published in the blob
+CONTROL_END = 2     # end the stream after the next cycle
+CONTROL = np.dtype([("kind", "i8"), ("request", "i8"), ("a", "i8"), ("b", "i8")])
+
+# -- symbol row: all state of bars for one symbol ---------------------------------------------------
+_OPEN_MINUTE = [
+    ("minute", "i8"),  # absolute minute; -1: slot free
+    ("open", "f8"),
+    ("high", "f8"),
+    ("low", "f8"),
+    ("close", "f8"),
+    ("volume", "f8"),
+    ("pv", "f8"),      # sum of price * size over volume-eligible trades
+    ("trades", "i8"),
+    ("flags", "i8"),
+]
+OPEN_MINUTE = np.dtype(_OPEN_MINUTE)
+
+PM, RTH, AH = 0, 1, 2  # index of a session in the per-session fields; OUTSIDE sets last only
+OUTSIDE = 3
+
+ROW = np.dtype(
+    [
+        ("last", "f8"),
+        ("last_size", "f8"),
+        ("last_event_ns", "i8"),
+        ("tick_event_ns", "i8"),      # event_ns of the last tick of any kind applied
+        ("bid", "f8"),
+        ("ask", "f8"),
+        ("bid_size", "f8"),
+        ("ask_size", "f8"),
+        ("quote_event_ns", "i8"),
+        ("minutes", OPEN_MINUTE, (2,)),  # open minutes, older first; a free slot has minute -1
+        ("volume", "f8", (3,)),       # per session pm, rth, ah
+        ("pv", "f8", (3,)),
+        ("trades", "i8", (3,)),
+        ("high", "f8", (3,)),         # NaN until the first eligible trade
+        ("low", "f8", (3,)),
+        ("high_event_ns", "i8", (3,)),
+        ("low_event_ns", "i8", (3,)),
+        ("open_rth", "f8"),           # first eligible regular print (or the official open)
+        ("close_rth", "f8"),          # last eligible regular print so far
+        ("halted", "i8"),
+        ("halt_reason", "i8"),
+        ("luld_lower", "f8"),
+        ("luld_upper", "f8"),
+        ("status_event_ns", "i8"),
+        ("blind", "i8"),              # 1 while its feed has a gap
+        ("approx", "i8"),             # bit per session: extremes could not be rebuilt exactly
+        ("pool_head", "i8"),          # position + 1 of its newest entry in the trade pool, 0 none
+        ("final_minute", "i8"),       # newest final bar with a price, -1 none
+        ("bar_index", "i8"),          # count of final bars with a price so far: index of the newest is bar_index - 1
+        ("cumulative_volume", "f8"),  # volume of the session date, all sessions
+        ("spare", "i8", (3,)),
+    ]
+)
+assert ROW.itemsize == 512
+
+
+def _word(dtype: np.dtype, field: str) -> int:
+    """Index of a field in 8-byte words: kernels see rows as int64 and float64 words of the same memory."""
+    assert dtype.fields is not None
+    return int(dtype.fields[field][1]) // 8
+
+
+# Word offsets for kernels: rows_f[s, R_LAST], rows_i[s, R_MINUTES + slot * OPEN_WORDS + O_MINUTE].
+ROW_WORDS = ROW.itemsize // 8
+R_LAST, R_LAST_SIZE, R_LAST_EVENT = _word(ROW, "last"), _word(ROW, "last_size"), _word(ROW, "last_event_ns")
+R_TICK_EVENT = _word(ROW, "tick_event_ns")
+R_BID, R_ASK = _word(ROW, "bid"), _word(ROW, "ask")
+R_BID_SIZE, R_ASK_SIZE, R_QUOTE_EVENT = _word(ROW, "bid_size"), _word(ROW, "ask_size"), _word(ROW, "quote_event_ns")
+R_MINUTES, OPEN_WORDS = _word(ROW, "minutes"), OPEN_MINUTE.itemsize // 8
+O_MINUTE, O_OPEN, O_HIGH, O_LOW, O_CLOSE = 0, 1, 2, 3, 4
+O_VOLUME, O_PV, O_TRADES, O_FLAGS = 5, 6, 7, 8
+R_VOLUME, R_PV, R_TRADES = _word(ROW, "volume"), _word(ROW, "pv"), _word(ROW, "trades")
+R_HIGH, R_LOW = _word(ROW, "high"), _word(ROW, "low")
+R_HIGH_EVENT, R_LOW_EVENT = _word(ROW, "high_event_ns"), _word(ROW, "low_event_ns")
+R_OPEN_RTH, R_CLOSE_RTH = _word(ROW, "open_rth"), _word(ROW, "close_rth")
+R_HALTED, R_HALT_REASON = _word(ROW, "halted"), _word(ROW, "halt_reason")
+R_LULD_LOWER, R_LULD_UPPER = _word(ROW, "luld_lower"), _word(ROW, "luld_upper")
+R_STATUS_EVENT, R_BLIND, R_APPROX = _word(ROW, "status_event_ns"), _word(ROW, "blind"), _word(ROW, "approx")
+R_POOL_HEAD, R_FINAL_MINUTE = _word(ROW, "pool_head"), _word(ROW, "final_minute")
+R_BAR_INDEX, R_CUMULATIVE = _word(ROW, "bar_index"), _word(ROW, "cumulative_volume")
+
+# -- bars ----------------------------------------------------------------------------------------
+BAR_FINAL, BAR_REVISED, BAR_VOLUME_ONLY = 1, 2, 3  # VOLUME_ONLY: volume but no price-eligible trade; OHLC NaN
+
+FLAG_LATE = 1        # revised by a late trade
+FLAG_CORRECTED = 2   # revised by a correction
+FLAG_CANCELLED = 4   # revised by a cancel
+FLAG_APPROX = 8      # extremes could not be rebuilt exactly
+FLAG_GAP = 16        # the feed had a gap in this minute
+FLAG_TYPICAL = 32    # imported without VWAP: pv = typical price * volume
+
+BAR = np.dtype(
+    [
+        ("minute", "i8"),  # absolute minute; a slot that holds another minute means: no bar
+        ("open", "f8"),
+        ("high", "f8"),
+        ("low", "f8"),
+        ("close", "f8"),
+        ("volume", "f8"),
+        ("pv", "f8"),
+        ("trades", "u4"),
+        ("flags", "u4"),
+    ]
+)
+assert BAR.itemsize == 64
+
+BAR_EVENT = np.dtype(
+    [
+        ("n", "i8"),
+        ("sym", "i8"),        # symbol id
+        ("kind", "i8"),       # BAR_FINAL, BAR_REVISED, BAR_VOLUME_ONLY
+        ("bar_index", "i8"),  # 0-based index of this bar among the symbol's priced final bars; -1: not the newest (or no price)
+        ("bar", BAR),
+    ]
+)
+assert BAR_EVENT.itemsize == 96
+# Word offsets for kernels (events_f / events_i and bars_f / bars_i: 12 and 8 words a record).
+E_N, E_SYM, E_KIND, E_BAR_INDEX, E_BAR = 0, 1, 2, 3, 4
+B_MINUTE, B_OPEN, B_HIGH, B_LOW, B_CLOSE, B_VOLUME, B_PV, B_TRADES_FLAGS = 0, 1, 2, 3, 4, 5, 6, 7
+# word B_TRADES_FLAGS: trades in the low, flags in the high 32 bits
+
+# Head of a cell: everything of bars that is not a row.
+CELL_HEAD = np.dtype(
+    [
+        ("n", "i8"),
+        ("k", "i8"),
+        ("t_ns", "i8"),
+        ("tick_end", "i8", (MAX_FEEDS,)),
+        ("max_recv_ns", "i8", (MAX_FEEDS,)),  # running maximum of recv_ns per ring
+        ("control_end", "i8"),
+        ("rules_version", "i8"),
+        ("symbol_count", "i8", (64,)),  # admitted symbols per slice
+        ("closed_minute", "i8"),        # minutes <= this are closed for everybody
+        ("event_count", "i8"),          # entries of the bar event list
+        ("second", "i8"),               # newest whole second written to the per-second history
+        ("minute", "i8"),               # newest whole minute written to the per-minute history
+        ("pool_tail", "i8"),            # next position of the trade pool
+        ("flags", "i8"),
+        ("ticks", "i8"),                # ticks applied since genesis
+        ("refused_future", "i8"),       # ticks more than 60 s ahead of T_k
+        ("refused_capacity", "i8"),     # ticks of symbols that found no room
+        ("refused_tick", "i8"),         # ticks with an impossible value (price <= 0, unknown symbol number)
+        ("late", "i8"),                 # trades that revised a final bar
+        ("too_late", "i8"),             # trades older than the bar history: sums only
+        ("corrections", "i8"),
+        ("cancels", "i8"),
+        ("unmatched", "i8"),            # corrections or cancels whose original was not in the pool
+        ("events_dropped", "i8"),       # bar events beyond the list's bound
+        ("spare", "i8", (8,)),
+    ]
+)
+
+# Trade pool: recent volume-bearing trades, chained per symbol from ROW.pool_head.
+POOL_TRADE = np.dtype(
+    [
+        ("id", "i8"),
+        ("event_ns", "i8"),
+        ("price", "f8"),
+        ("size", "f8"),
+        ("prev", "i8"),    # position + 1 of the symbol's previous entry, 0 none
+        ("n", "i8"),       # cycle that wrote it
+        ("dead_n", "i8"),  # cycle that cancelled or replaced it, 0 alive
+        ("sym", "i4"),
+        ("cond", "i4"),
+    ]
+)
+assert POOL_TRADE.itemsize == 64
+
+# Reference data of a symbol, fixed for the stream (written from genesis or at admission).
+REF_TEST_ISSUE = 1
+REFERENCE = np.dtype(
+    [
+        ("prev_close", "f8"),  # official close of the session before, adjusted; NaN unknown
+        ("atr14_day", "f8"),   # Wilder ATR 14 of official daily bars up to yesterday; NaN unknown
+        ("flags", "i8"),
+        ("spare", "f8", (5,)),
+    ]
+)
+
+# The session date of the stream (one record).
+SESSION = np.dtype(
+    [
+        ("date", "i8"),          # yyyymmdd, exchange time
+        ("start_ns", "i8"),      # pre-market starts (04:00 ET)
+        ("open_ns", "i8"),
+        ("close_ns", "i8"),
+        ("end_ns", "i8"),        # after-hours end (20:00 ET, 17:00 on early closes)
+        ("roll_ns", "i8"),       # next 03:50 ET: the stream ends there
+        ("interval_ns", "i8"),
+        ("grace_ns", "i8"),      # bars.grace_ms + feed.delay_ms
+    ]
+)

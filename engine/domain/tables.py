@@ -1,0 +1,207 @@
+"""The shared tables of the engine: where feeds, bars, indicators, metrics and scan meet.
+
+The same classes live on shared memory (the running engine) and on private memory (a backtest): only the arena differs.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from engine.domain import records
+from engine.domain.sizes import Sizes
+from shm.arena import Arena
+from shm.blob import Blob
+from shm.cells import Cells
+from shm.lane import Lane
+from shm.names import Names
+from shm.ring import Ring, RingFamily
+from shm.words import WORD_STRIDE, words
+
+CELL_SLOTS = 4
+RULES_SLOTS = 4
+
+# Gates of the rings: a writer never overtakes them.
+TICK_GATES = ("bars", "recorder")
+CONTROL_GATES = ("bars",)
+DECISION_GATES = ("bars", "recorder")
+
+# Cooldown entry words: key_rule (0 = free), key_symbol, last firing T_k
+COOL_WORDS = 3
+COOL_BUCKET = 16
+
+
+@dataclasses.dataclass
+class CellTable:
+    """Four snapshot slots of all mutable state of bars; slot n % 4 holds cycle n.
+
+    rows: ROW[4, rows]; heads: CELL_HEAD[4]; events: BAR_EVENT[4, bar_events] (heads[slot].event_count are valid).
+    """
+
+    cells: Cells
+    rows: np.ndarray
+    heads: np.ndarray
+    events: np.ndarray
+
+
+@dataclasses.dataclass
+class Histories:
+    """What bars writes from a sealed cell, addressed by absolute time [time][symbol].
+
+    bars: BAR[history_bars, rows], slot minute % history_bars. second_price: float64[seconds, rows], the last
+    eligible price as of a whole second, NaN unknown; second_volume: uint32, cumulative volume of the session date
+    modulo 2**32 as of that second; second_stamp: int64[seconds], the absolute second a slot holds, -1 none.
+    minute_price and minute_stamp: the same per whole minute (the instant the minute starts). session_volume:
+    uint32[session_minutes, rows] with session_stamp, cumulative volume as of whole minutes.
+    """
+
+    bars: np.ndarray
+    second_price: np.ndarray
+    second_volume: np.ndarray
+    second_stamp: np.ndarray
+    minute_price: np.ndarray
+    minute_stamp: np.ndarray
+    session_volume: np.ndarray
+    session_stamp: np.ndarray
+    pool: np.ndarray
+
+
+@dataclasses.dataclass
+class IndicatorTable:
+    """Two whole copies of indicator state; word STATE of `words` is state_n * 2 + current copy.
+
+    state: float64[2, rows, 2, slots]: copy, symbol, (before the newest bar, after it), slot.
+    values: float64[2, columns, rows]: the outputs of each copy, NaN unknown.
+    closes: float64[ring, rows]: close of bar number i in slot i % ring.
+    changed: int64[2, rows]: symbols touched by the step that built that copy; count in words 1 and 2.
+    """
+
+    words: np.ndarray
+    state: np.ndarray
+    values: np.ndarray
+    closes: np.ndarray
+    changed: np.ndarray
+
+    STATE = 0
+
+
+@dataclasses.dataclass
+class ScanTable:
+    """State of the scan workers, by slice.
+
+    columns: float64[2, metrics, rows], metric columns by parity of n, NaN unknown.
+    truth: uint64[2, max_rules, rows // 64], root of every rule by parity.
+    cooldowns: int64[workers, buckets, COOL_BUCKET, COOL_WORDS].
+    words: state_n of worker w at w * WORD_STRIDE.
+    """
+
+    columns: np.ndarray
+    truth: np.ndarray
+    cooldowns: np.ndarray
+    words: np.ndarray
+
+
+@dataclasses.dataclass
+class EngineTables:
+    """Everything the roles share; built once by the supervisor, inherited by every role."""
+
+    sizes: Sizes
+    ticks: RingFamily
+    control: Ring
+    decisions: Ring
+    cell: CellTable
+    history: Histories
+    indicators: IndicatorTable
+    scan: ScanTable
+    lanes: list[Lane]
+    rules: Blob
+    names: Names
+    feed_names: list[Names]
+    reference: np.ndarray
+    session: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Columns:
+    """How many columns and slots the registries ask for; the tables floor does not know the registries."""
+
+    indicator_slots: int
+    indicator_values: int
+    indicator_ring: int
+    metrics: int
+
+
+def _histories(arena: Arena, sizes: Sizes) -> Histories:
+    rows = sizes.rows
+    history = Histories(
+        bars=arena.array("bars", (sizes.history_bars, rows), records.BAR),
+        second_price=arena.array("second_price", (sizes.seconds, rows), np.float64),
+        second_volume=arena.array("second_volume", (sizes.seconds, rows), np.uint32),
+        second_stamp=arena.array("second_stamp", sizes.seconds, np.int64),
+        minute_price=arena.array("minute_price", (sizes.minutes, rows), np.float64),
+        minute_stamp=arena.array("minute_stamp", sizes.minutes, np.int64),
+        session_volume=arena.array("session_volume", (sizes.session_minutes, rows), np.uint32),
+        session_stamp=arena.array("session_stamp", sizes.session_minutes, np.int64),
+        pool=arena.array("pool", sizes.pool_trades, records.POOL_TRADE),
+    )
+    history.bars["minute"] = -1
+    history.second_price.fill(np.nan)
+    history.minute_price.fill(np.nan)
+    for stamp in (history.second_stamp, history.minute_stamp, history.session_stamp):
+        stamp.fill(-1)
+    return history
+
+
+def _indicators(arena: Arena, sizes: Sizes, columns: Columns) -> IndicatorTable:
+    rows = sizes.rows
+    table = IndicatorTable(
+        words=words(arena, "indicator_words", 3),
+        state=arena.array("indicator_state", (2, rows, 2, columns.indicator_slots), np.float64),
+        values=arena.array("indicator_values", (2, columns.indicator_values, rows), np.float64),
+        closes=arena.array("indicator_closes", (columns.indicator_ring, rows), np.float64),
+        changed=arena.array("indicator_changed", (2, rows), np.int64),
+    )
+    table.values.fill(np.nan)
+    return table
+
+
+def _scan(arena: Arena, sizes: Sizes, columns: Columns) -> ScanTable:
+    rows, workers = sizes.rows, sizes.workers
+    buckets = 1 << max(4, (sizes.max_cooling // workers // COOL_BUCKET - 1).bit_length())
+    table = ScanTable(
+        columns=arena.array("metric_columns", (2, columns.metrics, rows), np.float64),
+        truth=arena.array("truth", (2, sizes.max_rules, rows // 64), np.uint64),
+        cooldowns=arena.array("cooldowns", (workers, buckets, COOL_BUCKET, COOL_WORDS), np.int64),
+        words=words(arena, "scan_words", workers),
+    )
+    table.columns.fill(np.nan)
+    return table
+
+
+def allocate(arena: Arena, sizes: Sizes, columns: Columns) -> EngineTables:
+    """Create every table in `arena`, empty: unknown numbers NaN, no symbol, no cycle published."""
+    rows = sizes.rows
+    cell = CellTable(
+        cells=Cells.create(arena, "cells"),
+        rows=arena.array("cell_rows", (CELL_SLOTS, rows), records.ROW),
+        heads=arena.array("cell_heads", CELL_SLOTS, records.CELL_HEAD),
+        events=arena.array("cell_events", (CELL_SLOTS, sizes.bar_events), records.BAR_EVENT),
+    )
+    return EngineTables(
+        sizes=sizes,
+        ticks=RingFamily.create(arena, "ticks", records.TICK, sizes.ring_ticks, TICK_GATES, sizes.feeds),
+        control=Ring.create(arena, "control", records.CONTROL, 1 << 10, CONTROL_GATES),
+        decisions=Ring.create(arena, "decisions", records.DECISION, 1 << 12, DECISION_GATES),
+        cell=cell,
+        history=_histories(arena, sizes),
+        indicators=_indicators(arena, sizes, columns),
+        scan=_scan(arena, sizes, columns),
+        lanes=[Lane.create(arena, f"lane{w}", sizes.lane_slots) for w in range(sizes.workers)],
+        rules=Blob.create(arena, "rules", RULES_SLOTS, sizes.rules_bytes),
+        names=Names.create(arena, "names", rows),
+        feed_names=[Names.create(arena, f"feed_names{f}", rows) for f in range(sizes.feeds)],
+        reference=arena.array("reference", rows, records.REFERENCE),
+        session=arena.array("session", 1, records.SESSION),
+    )
+
+
+__all__ = ["WORD_STRIDE", "CellTable", "Columns", "EngineTables", "Histories", "IndicatorTable", "ScanTable", "allocate"]

@@ -1,0 +1,1 @@
+"""Feeds: decode, normalise and sequence the tape."""

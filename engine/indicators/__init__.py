@@ -1,0 +1,1 @@
+"""Windowed values over final bars, incrementally, for all symbols at once."""

@@ -1,0 +1,1 @@
+"""Every number a rule can name, as columns over symbols."""

@@ -1,0 +1,1 @@
+"""Genesis, tape, resume and backtest: the same stages in one process."""

@@ -1,0 +1,1 @@
+"""Rules: model, validation, compilation, evaluation."""

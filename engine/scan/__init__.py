@@ -1,0 +1,1 @@
+"""A scan worker: metrics, rules, cooldown, commit."""

@@ -1,0 +1,1 @@
+"""Processes: supervisor, role loop, wake-ups, control socket, logs."""

@@ -1,0 +1,1 @@
+"""Numbered, checksummed schema changes."""

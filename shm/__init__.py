@@ -1,0 +1,1 @@
+"""Shared memory primitives; knows nothing of markets."""

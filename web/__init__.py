@@ -1,0 +1,1 @@
+"""The aiohttp front: REST, WebSocket, page."""
