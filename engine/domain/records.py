@@ -227,7 +227,8 @@ CELL_HEAD = np.dtype(
         ("cancels", "i8"),
         ("unmatched", "i8"),            # corrections or cancels whose original was not in the pool
         ("events_dropped", "i8"),       # bar events beyond the list's bound
-        ("spare", "i8", (8,)),
+        ("bar_tail", "i8"),             # bar ring position after this cycle's events
+        ("spare", "i8", (7,)),
     ]
 )
 

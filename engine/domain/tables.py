@@ -24,6 +24,15 @@ RULES_SLOTS = 4
 TICK_GATES = ("bars", "recorder")
 CONTROL_GATES = ("bars",)
 DECISION_GATES = ("bars", "recorder")
+BAR_GATES = ("recorder",)
+
+# Words of EngineTables.flow: how far the roles behind the gates are.
+FLOW_DURABLE_N = 0       # recorder: the tape holds every cycle up to this one on disk
+FLOW_ALERTED_N = 1       # alerts: merged and spooled up to this cycle
+FLOW_ALERTED_RULES = 2   # rules version of that cycle: older ones are no longer needed
+FLOW_STORED = 3          # alerts stored so far (changes wake the front)
+FLOW_ENDED = 4           # 1 when the stream's last cycle is on disk and its alerts are stored
+FLOW_WORDS = 5
 
 # Cooldown entry words: key_rule (0 = free), key_symbol, last firing T_k
 COOL_WORDS = 3
@@ -108,6 +117,8 @@ class EngineTables:
     ticks: RingFamily
     control: Ring
     decisions: Ring
+    bar_ring: Ring
+    flow: np.ndarray
     cell: CellTable
     history: Histories
     indicators: IndicatorTable
@@ -166,7 +177,7 @@ def _indicators(arena: Arena, sizes: Sizes, columns: Columns) -> IndicatorTable:
 
 def _scan(arena: Arena, sizes: Sizes, columns: Columns) -> ScanTable:
     rows, workers = sizes.rows, sizes.workers
-    buckets = 1 << max(4, (sizes.max_cooling // workers // COOL_BUCKET - 1).bit_length())
+    buckets = _power_of_two(max(16, sizes.max_cooling // workers // COOL_BUCKET))
     table = ScanTable(
         columns=arena.array("metric_columns", (2, columns.metrics, rows), np.float64),
         truth=arena.array("truth", (2, sizes.max_rules, rows // 64), np.uint64),
@@ -175,6 +186,10 @@ def _scan(arena: Arena, sizes: Sizes, columns: Columns) -> ScanTable:
     )
     table.columns.fill(np.nan)
     return table
+
+
+def _power_of_two(count: int) -> int:
+    return 1 << (count - 1).bit_length()
 
 
 def allocate(arena: Arena, sizes: Sizes, columns: Columns) -> EngineTables:
@@ -191,6 +206,10 @@ def allocate(arena: Arena, sizes: Sizes, columns: Columns) -> EngineTables:
         ticks=RingFamily.create(arena, "ticks", records.TICK, sizes.ring_ticks, TICK_GATES, sizes.feeds),
         control=Ring.create(arena, "control", records.CONTROL, 1 << 10, CONTROL_GATES),
         decisions=Ring.create(arena, "decisions", records.DECISION, 1 << 12, DECISION_GATES),
+        bar_ring=Ring.create(
+            arena, "bar_ring", records.BAR_EVENT, _power_of_two(2 * sizes.bar_events), BAR_GATES
+        ),
+        flow=words(arena, "flow", FLOW_WORDS),
         cell=cell,
         history=_histories(arena, sizes),
         indicators=_indicators(arena, sizes, columns),
