@@ -1,0 +1,367 @@
+"""Every setting: its name, type, bounds, default and meaning. docs/settings.md is generated from it."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+
+class Section(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """The base of every section of scanner.toml."""
+
+
+class EngineSection(Section):
+    """What is scanned, and how often."""
+
+    name: Annotated[
+        str,
+        Meta(
+            pattern=r"^[a-z][a-z0-9-]{0,31}\Z",
+            description="Names the shared-memory segments; two engines on one machine need two names.",
+            extra={"say": "1 to 32 of a-z, 0-9 and -, beginning with a letter"},
+        ),
+    ] = "tapescan"
+    scan_workers: Annotated[
+        int, Meta(ge=1, le=16, description="Scan processes; the alerts are the same for any number.")
+    ] = 1
+    capacity: Annotated[
+        int,
+        Meta(ge=1, le=65536, description="Symbols there is room for; later tickers are refused."),
+    ] = 64
+    interval_ms: Annotated[
+        int,
+        Meta(
+            ge=5,
+            le=60_000,
+            description="Time between two cycles; divides 1000 or is a multiple of it.",
+        ),
+    ] = 100
+    stream_id: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Za-z0-9._-]{0,64}\Z",
+            description="Name of the stream that a start begins; empty: a new one is minted.",
+            extra={"say": "at most 64 of letters, digits, '.', '_' and '-'"},
+        ),
+    ] = ""
+    ring_ticks: Annotated[
+        int,
+        Meta(
+            ge=1 << 12,
+            le=1 << 24,
+            description="Ticks a feed's ring holds; a power of two.",
+            extra={"power_of_two": True},
+        ),
+    ] = 1 << 18
+
+
+class PathsSection(Section):
+    """Where things are kept. Relative paths start at the directory of the configuration file."""
+
+    data_dir: Annotated[
+        str,
+        Meta(
+            description="Everything written lies here; empty: tapescan under the XDG state home.",
+            extra={"path": True},
+        ),
+    ] = ""
+
+
+class FeedSection(Section):
+    """Where ticks come from."""
+
+    provider: Annotated[
+        Literal["replay", "simulator"],
+        Meta(description="replay: recorded trades and quotes; simulator: a seeded market."),
+    ] = "replay"
+    trades: Annotated[
+        str,
+        Meta(
+            description="Recorded trades, CSV or CSV.gz; needed by replay.", extra={"path": True}
+        ),
+    ] = ""
+    quotes: Annotated[
+        str,
+        Meta(description="Recorded quotes, CSV or CSV.gz; empty: none.", extra={"path": True}),
+    ] = ""
+    history_dates: Annotated[
+        tuple[str, ...],
+        Meta(
+            max_length=64,
+            description="Dates of the recording that only fill the bar history.",
+            extra={"each": "date"},
+        ),
+    ] = ()
+    start: Annotated[
+        str,
+        Meta(
+            description="The replay begins at this instant; empty: the session's first record.",
+            extra={"form": "instant"},
+        ),
+    ] = ""
+    end: Annotated[
+        str,
+        Meta(
+            description="The replay ends at this instant; empty: with the recording.",
+            extra={"form": "instant"},
+        ),
+    ] = ""
+    speed: Annotated[
+        float,
+        Meta(ge=0.0, le=100_000.0, description="Times the recording's pace; 0: as fast as it goes."),
+    ] = 10.0
+    loop: Annotated[
+        bool, Meta(description="Begin again at the end; every loop is a new stream.")
+    ] = True
+    watermark_wait_ms: Annotated[
+        int,
+        Meta(ge=1, le=60_000, description="Live only: how long a cycle waits for a lagging feed."),
+    ] = 250
+    delay_ms: Annotated[
+        int,
+        Meta(ge=0, le=3_600_000, description="How far the provider's data is behind the market."),
+    ] = 0
+
+
+class SimulatorSection(Section):
+    """The seeded market of feed.provider = \"simulator\"; everything from it is marked SIMULATED."""
+
+    symbols: Annotated[int, Meta(ge=1, le=10_000, description="How many symbols trade.")] = 10_000
+    seed: Annotated[
+        int, Meta(ge=0, le=2**63 - 1, description="The same seed gives the same market.")
+    ] = 1
+    ticks_per_s: Annotated[
+        int, Meta(ge=1, le=2_000_000, description="Average ticks per second of market time.")
+    ] = 20_000
+    clock: Annotated[
+        Literal["tape", "live"],
+        Meta(description="tape: market time, paced by feed.speed; live: the wall clock's pace."),
+    ] = "tape"
+    start: Annotated[
+        str,
+        Meta(
+            description="First instant of the simulated market; empty: 09:28 of the default date.",
+            extra={"form": "instant"},
+        ),
+    ] = ""
+    minutes: Annotated[
+        int, Meta(ge=1, le=960, description="Minutes of market until the input ends.")
+    ] = 392
+    quotes: Annotated[bool, Meta(description="Quotes beside the trades.")] = True
+    halts: Annotated[bool, Meta(description="Trading halts and resumes now and then.")] = True
+    late_ticks: Annotated[bool, Meta(description="Some trades arrive late.")] = True
+    corrections: Annotated[bool, Meta(description="Some trades are corrected or cancelled.")] = True
+    gaps: Annotated[bool, Meta(description="The feed loses sight of the market now and then.")] = (
+        True
+    )
+
+
+class BarsSection(Section):
+    """One-minute bars."""
+
+    grace_ms: Annotated[
+        int,
+        Meta(ge=0, le=60_000, description="How long after its end a minute stays open."),
+    ] = 500
+    history_bars: Annotated[
+        int, Meta(ge=128, le=4096, description="Minutes of final bars kept in memory.")
+    ] = 208
+    pool_trades: Annotated[
+        int,
+        Meta(
+            ge=1 << 10,
+            le=1 << 24,
+            description="Recent trades kept for corrections and cancels; a power of two.",
+            extra={"power_of_two": True},
+        ),
+    ] = 1 << 19
+
+
+_CLOCK = r"^([01]\d|2[0-3]):[0-5]\d\Z"
+
+
+class MarketSection(Section):
+    """The exchange's day, in America/New_York."""
+
+    pre_open: Annotated[
+        str,
+        Meta(
+            pattern=_CLOCK,
+            description="The pre-market session begins.",
+            extra={"say": "a time of day like 04:00"},
+        ),
+    ] = "04:00"
+    after_close: Annotated[
+        str,
+        Meta(
+            pattern=_CLOCK,
+            description="The after-hours session ends.",
+            extra={"say": "a time of day like 20:00"},
+        ),
+    ] = "20:00"
+    after_close_early: Annotated[
+        str,
+        Meta(
+            pattern=_CLOCK,
+            description="The after-hours session ends on days with an early close.",
+            extra={"say": "a time of day like 17:00"},
+        ),
+    ] = "17:00"
+    roll: Annotated[
+        str,
+        Meta(
+            pattern=_CLOCK,
+            description="The session rolls: the stream ends and a new one begins.",
+            extra={"say": "a time of day like 03:50"},
+        ),
+    ] = "03:50"
+    calendar: Annotated[
+        Literal["XNYS"],
+        Meta(description="Calendar of exchange_calendars with holidays and early closes."),
+    ] = "XNYS"
+
+
+class RulesSection(Section):
+    """The rules and their bounds."""
+
+    path: Annotated[
+        str,
+        Meta(description="Rule documents, one JSON array.", extra={"path": True, "filled": True}),
+    ] = "rules.json"
+    max_rules: Annotated[
+        int,
+        Meta(ge=1, le=65_536, description="Rules there is room for; a larger file is refused."),
+    ] = 1024
+    max_alerts_per_cycle: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=65_536,
+            description="Alerts one scan worker commits in one cycle; the rest is counted.",
+        ),
+    ] = 1024
+    max_cooling: Annotated[
+        int,
+        Meta(
+            ge=1024,
+            le=1 << 24,
+            description="Pairs of rule and symbol that can cool down at a time.",
+        ),
+    ] = 262_144
+    max_leaves: Annotated[
+        int, Meta(ge=1, le=64, description="Conditions that one rule can have.")
+    ] = 16
+    max_bytes: Annotated[
+        int,
+        Meta(ge=1 << 14, le=1 << 28, description="Bytes that the compiled rules can take."),
+    ] = 1 << 20
+
+
+class TapeSection(Section):
+    """The recording of what the engine took in."""
+
+    record: Annotated[bool, Meta(description="Write genesis and tape of every stream.")] = True
+    keep_days: Annotated[
+        int,
+        Meta(ge=0, le=3650, description="Days after which closed tapes are removed; 0: never."),
+    ] = 30
+
+
+class WebSection(Section):
+    """The page and the API."""
+
+    host: Annotated[
+        str,
+        Meta(
+            pattern=r"^[A-Za-z0-9.:_-]{1,253}\Z",
+            description="Address that the web server listens on.",
+            extra={"say": "an address or host name"},
+        ),
+    ] = "127.0.0.1"
+    port: Annotated[
+        int, Meta(ge=0, le=65_535, description="TCP port; 0: any free one, told in the log.")
+    ] = 8080
+    auth: Annotated[
+        Literal["none"],
+        Meta(description="none: no sign-in, allowed on a loopback host only."),
+    ] = "none"
+
+
+class LogSection(Section):
+    """What is written about the engine's own doings."""
+
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Meta(description="The least severe level that is written."),
+    ] = "info"
+    file: Annotated[
+        str,
+        Meta(description="File of JSON lines; empty: standard error.", extra={"path": True}),
+    ] = ""
+    max_per_s: Annotated[
+        int,
+        Meta(ge=1, le=10_000, description="Lines per second of one event; the rest is counted."),
+    ] = 10
+
+
+class SupervisorSection(Section):
+    """Watching, restarting and stopping the roles."""
+
+    beat_timeout_ms: Annotated[
+        int,
+        Meta(ge=100, le=600_000, description="A role silent for this long is killed, replaced."),
+    ] = 5000
+    stall_timeout_ms: Annotated[
+        int,
+        Meta(
+            ge=100,
+            le=3_600_000,
+            description="A role with input that makes no progress for this long is replaced.",
+        ),
+    ] = 15_000
+    boot_timeout_ms: Annotated[
+        int,
+        Meta(ge=100, le=3_600_000, description="How long a new process may take to its first beat."),
+    ] = 30_000
+    abort_wait_ms: Annotated[
+        int,
+        Meta(ge=0, le=60_000, description="Time for the stack dump between SIGABRT and SIGKILL."),
+    ] = 500
+    stop_timeout_ms: Annotated[
+        int,
+        Meta(ge=100, le=600_000, description="How long an orderly stop waits for each role."),
+    ] = 5000
+    max_deaths: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1000,
+            description="Deaths without progress within budget_s that stop the engine.",
+        ),
+    ] = 5
+    budget_s: Annotated[
+        int, Meta(ge=1, le=86_400, description="The time over which max_deaths is counted.")
+    ] = 60
+    backoff_min_ms: Annotated[
+        int,
+        Meta(ge=1, le=600_000, description="First wait before a restart without progress."),
+    ] = 1000
+    backoff_max_ms: Annotated[
+        int, Meta(ge=1, le=600_000, description="Longest wait before a restart.")
+    ] = 30_000
+
+
+class Config(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """The whole configuration; `engine.config.load.load` builds it and checks it."""
+
+    engine: EngineSection = EngineSection()
+    paths: PathsSection = PathsSection()
+    feed: FeedSection = FeedSection()
+    simulator: SimulatorSection = SimulatorSection()
+    bars: BarsSection = BarsSection()
+    market: MarketSection = MarketSection()
+    rules: RulesSection = RulesSection()
+    tape: TapeSection = TapeSection()
+    web: WebSection = WebSection()
+    log: LogSection = LogSection()
+    supervisor: SupervisorSection = SupervisorSection()
