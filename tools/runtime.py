@@ -7,7 +7,6 @@ import platform
 import re
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -116,8 +115,8 @@ def _cpu() -> str:
 
 
 def _remove_stale(current: Path) -> None:
-    """Remove caches of other sources that nobody has prepared for a month."""
-    oldest_s = time.time() - KEEP_CACHE_DAYS * 86_400
+    """Remove caches of other sources that nobody prepared in the month before `current` was."""
+    oldest_s = current.stat().st_mtime - KEEP_CACHE_DAYS * 86_400
     for path in current.parent.glob("tapescan-kernels-*"):
         try:
             if path != current and _OURS.search(path.name) and path.stat().st_mtime < oldest_s:

@@ -128,7 +128,7 @@ class SimulatorSection(Section):
 
     symbols: Annotated[int, Meta(ge=1, le=10_000, description="How many symbols trade.")] = 10_000
     seed: Annotated[
-        int, Meta(ge=0, le=2**63 - 1, description="The same seed gives the same market.")
+        int, Meta(ge=0, le=2**32 - 1, description="The same seed gives the same market.")
     ] = 1
     ticks_per_s: Annotated[
         int, Meta(ge=1, le=2_000_000, description="Average ticks per second of market time.")
