@@ -129,7 +129,8 @@ ROW = np.dtype(
         ("final_minute", "i8"),       # newest final bar with a price, -1 none
         ("bar_index", "i8"),          # count of final bars with a price so far: index of the newest is bar_index - 1
         ("cumulative_volume", "f8"),  # volume of the session date, all sessions
-        ("spare", "i8", (3,)),
+        ("tick_recv_ns", "i8"),       # recv_ns of the last tick of any kind applied
+        ("spare", "i8", (2,)),
     ]
 )
 assert ROW.itemsize == 512
@@ -159,6 +160,7 @@ R_LULD_LOWER, R_LULD_UPPER = _word(ROW, "luld_lower"), _word(ROW, "luld_upper")
 R_STATUS_EVENT, R_BLIND, R_APPROX = _word(ROW, "status_event_ns"), _word(ROW, "blind"), _word(ROW, "approx")
 R_POOL_HEAD, R_FINAL_MINUTE = _word(ROW, "pool_head"), _word(ROW, "final_minute")
 R_BAR_INDEX, R_CUMULATIVE = _word(ROW, "bar_index"), _word(ROW, "cumulative_volume")
+R_TICK_RECV = _word(ROW, "tick_recv_ns")
 
 # -- bars ----------------------------------------------------------------------------------------
 BAR_FINAL, BAR_REVISED, BAR_VOLUME_ONLY = 1, 2, 3  # VOLUME_ONLY: volume but no price-eligible trade; OHLC NaN

@@ -22,7 +22,7 @@ RULES_SLOTS = 4
 
 # Gates of the rings: a writer never overtakes them.
 TICK_GATES = ("bars", "recorder")
-CONTROL_GATES = ("bars",)
+CONTROL_GATES = ("bars", "recorder")
 DECISION_GATES = ("bars", "recorder")
 BAR_GATES = ("recorder",)
 
@@ -32,7 +32,8 @@ FLOW_ALERTED_N = 1       # alerts: merged and spooled up to this cycle
 FLOW_ALERTED_RULES = 2   # rules version of that cycle: older ones are no longer needed
 FLOW_STORED = 3          # alerts stored so far (changes wake the front)
 FLOW_ENDED = 4           # 1 when the stream's last cycle is on disk and its alerts are stored
-FLOW_WORDS = 5
+FLOW_UNRECORDED = 5      # 1 when the recorder gave up: the tape has a gap, the stream goes on
+FLOW_WORDS = 6
 
 # Cooldown entry words: key_rule (0 = free), key_symbol, last firing T_k
 COOL_WORDS = 3

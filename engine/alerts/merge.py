@@ -1,0 +1,146 @@
+"""Merge the lanes: one cycle when every worker has committed it, in the order (rule id, symbol), capped."""
+
+import dataclasses
+
+import numpy as np
+
+from engine.alerts.document import alert_document
+from engine.domain.tables import EngineTables
+from engine.errors import EngineError
+from engine.rules.pack import CompiledRules, unpack
+
+LANE_ALERT, LANE_END = 1, 2
+_KINDS = 8  # bits of the first word that hold the kind; above them the count of values
+
+NO_ALERTS: list["MergedAlert"] = []
+
+
+class RulesLost(EngineError):
+    """Raised when a decided rule set is no longer in the blob; it must not happen while the floor is honoured."""
+
+    def __init__(self, version: int) -> None:
+        self.version = version
+        super().__init__(f"rule set version {version} was decided but is not in shared memory.")
+
+
+@dataclasses.dataclass(frozen=True)
+class MergedAlert:
+    """One alert: `document` is its canonical JSON; recv_ns is when the symbol's last tick came in."""
+
+    alert_id: str
+    rule_id: str
+    symbol: str
+    recv_ns: int
+    document: bytes
+
+
+@dataclasses.dataclass(frozen=True)
+class MergedCycle:
+    """What one cycle gave: alerts in order, firings in all (capped included), lane positions behind it."""
+
+    n: int
+    t_ns: int
+    rules_version: int
+    alerts: list[MergedAlert]
+    fired: int
+    suppressed: int
+    heads: tuple[int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class _Fired:
+    slot: int
+    symbol: str
+    price: float
+    event_ns: int
+    rules_version: int
+    recv_ns: int
+    values: np.ndarray
+
+
+class MergeStage:
+    """Takes cycle n from all lanes; nothing here depends on how many there are."""
+
+    def __init__(self, tables: EngineTables, stream_id: str) -> None:
+        self._tables = tables
+        self._stream_id = stream_id
+        self._cap = tables.sizes.max_alerts_per_cycle
+        self._rules: dict[int, CompiledRules] = {}
+
+    def rules(self, version: int) -> CompiledRules:
+        """The rule set of a version, unpacked once. Raises RulesLost."""
+        found = self._rules.get(version)
+        if found is None:
+            content = self._tables.rules.read(version)
+            if content is None:
+                raise RulesLost(version)
+            found = unpack(content)
+            self._rules = {version: found}
+        return found
+
+    def peek(self) -> MergedCycle | None:
+        """The oldest cycle that every lane holds whole, or None. Moves nothing."""
+        ends = []
+        fired: list[_Fired] = []
+        for lane in self._tables.lanes:
+            end = self._read_lane(lane.data, lane.head(), lane.tail(), fired)
+            if end is None:
+                return None
+            ends.append(end)
+        n = int(ends[0][1][1])
+        if any(int(words[1]) != n for _, words in ends):
+            raise EngineError(f"the lanes disagree about the next cycle: {[int(w[1]) for _, w in ends]}.")
+        fired.sort(key=lambda alert: (alert.slot, alert.symbol))
+        t_ns = int(ends[0][1][4])
+        version = fired[0].rules_version if fired else 0
+        return MergedCycle(
+            n=n,
+            t_ns=t_ns,
+            rules_version=version,
+            alerts=[self._document(n, t_ns, alert) for alert in fired[: self._cap]],
+            fired=sum(int(words[3]) for _, words in ends),
+            suppressed=sum(int(words[5]) for _, words in ends),
+            heads=tuple(position for position, _ in ends),
+        )
+
+    def _read_lane(
+        self, data: np.ndarray, head: int, tail: int, fired: list[_Fired]
+    ) -> tuple[int, np.ndarray] | None:
+        """Collect alerts up to the end record; position behind it and its words, or None."""
+        mask = len(data) - 1
+        position = head
+        while position < tail:
+            words = data[position & mask]
+            kind = int(words[0]) & ((1 << _KINDS) - 1)
+            if kind == LANE_END:
+                return position + 1, words.copy()
+            count = int(words[0]) >> _KINDS
+            slots = 1 + -(-count // 8)
+            values = np.concatenate(
+                [data[(position + 1 + i) & mask] for i in range(slots - 1)] or [words[:0]]
+            )
+            fired.append(
+                _Fired(
+                    slot=int(words[2]),
+                    symbol=self._tables.names.get(int(words[3])),
+                    price=float(words[4:5].view(np.float64)[0]),
+                    event_ns=int(words[5]),
+                    rules_version=int(words[6]),
+                    recv_ns=int(words[7]),
+                    values=values[:count].view(np.float64).copy(),
+                )
+            )
+            position += slots
+        return None
+
+    def _document(self, n: int, t_ns: int, alert: _Fired) -> MergedAlert:
+        rule = self.rules(alert.rules_version).rules[alert.slot]
+        alert_id, document = alert_document(
+            self._stream_id, rule, alert.symbol, alert.price, n, t_ns, alert.event_ns, alert.values
+        )
+        return MergedAlert(alert_id, rule.id, alert.symbol, alert.recv_ns, document)
+
+    def release(self, cycle: MergedCycle) -> None:
+        """Move the lane heads behind a cycle: its alerts are durable, the workers may reuse the room."""
+        for lane, head in zip(self._tables.lanes, cycle.heads, strict=True):
+            lane.set_head(head)

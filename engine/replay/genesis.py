@@ -1,0 +1,237 @@
+"""Genesis: every input of a stream that is not a tick, as one file; its hash opens the tape.
+
+Arrays are kept per ticker in ticker order, so a genesis does not depend on the number of scan workers: `restore`
+spreads them over the ids.
+"""
+
+import hashlib
+import io
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from engine.bars.stage import BarsStage, empty_rows
+from engine.domain import records
+from engine.domain.tables import EngineTables
+from engine.errors import EngineError
+from engine.scan.cooldown import export_cooldowns, import_cooldowns
+from shm.fences import write_word
+from shm.words import WORD_STRIDE
+
+MAGIC = b"TAPESCAN-GENESIS-1\n"
+_HISTORY = (("second", "second_stamp"), ("minute", "minute_stamp"), ("session", "session_stamp"))
+
+
+class GenesisError(EngineError):
+    """Raised when a genesis file is missing, damaged, or does not fit the tables."""
+
+
+class GenesisHeader(msgspec.Struct, frozen=True):
+    """What a stream starts from, besides arrays. config holds every setting that can change an alert."""
+
+    stream_id: str
+    provider: str
+    simulated: bool
+    date: int
+    start_ns: int
+    interval_ns: int
+    feeds: int
+    tickers: list[str]
+    session: list[int]
+    rules_version: int
+    config: dict[str, object]
+    conditions_sha256: str
+    fingerprint: str
+
+
+class Genesis:
+    """Header, compiled rules (bytes) and arrays by name."""
+
+    def __init__(self, header: GenesisHeader, rules: bytes, arrays: dict[str, np.ndarray]) -> None:
+        self.header = header
+        self.rules = rules
+        self.arrays = arrays
+
+
+def symbol_ids(count: int, workers: int, slice_rows: int) -> np.ndarray:
+    """Ids of the first `count` symbols when each goes to the emptiest slice: int64[count]."""
+    order = np.arange(count)
+    return (order % workers) * slice_rows + order // workers
+
+
+def snapshot(tables: EngineTables) -> tuple[list[str], dict[str, np.ndarray]]:
+    """Tickers in order and every array of state as of the published cycle. The trade pool is not carried over."""
+    named = sorted((ticker, symbol) for symbol, ticker in tables.names.all())
+    tickers = [ticker for ticker, _ in named]
+    ids = np.array([symbol for _, symbol in named], np.int64)
+    slot = tables.cell.cells.published() % 4
+    rows = tables.cell.rows[slot][ids]
+    rows["pool_head"] = 0
+    history = tables.history
+    state = int(tables.indicators.words[0])
+    bars = history.bars[:, ids]
+    arrays = {
+        "rows": rows,
+        "head": tables.cell.heads[slot : slot + 1].copy(),
+        "reference": tables.reference[ids],
+        "bars": bars[bars["minute"] >= 0],
+        "bar_symbols": np.nonzero(bars["minute"] >= 0)[1],
+        "indicator_state": tables.indicators.state[state & 1][ids],
+        "indicator_values": tables.indicators.values[state & 1][:, ids],
+        "indicator_closes": tables.indicators.closes[:, ids],
+        "cooldowns": export_cooldowns(tables, ids),
+    }
+    for name, stamp_name in _HISTORY:
+        stamps = getattr(history, stamp_name)
+        valid = np.nonzero(stamps >= 0)[0]
+        arrays[stamp_name] = stamps[valid]
+        for column in _columns(name):
+            arrays[column] = getattr(history, column)[valid][:, ids]
+    return tickers, arrays
+
+
+def _columns(name: str) -> list[str]:
+    return {
+        "second": ["second_price", "second_volume"],
+        "minute": ["minute_price"],
+        "session": ["session_volume"],
+    }[name]
+
+
+def restore(tables: EngineTables, genesis: Genesis) -> None:
+    """Fill empty tables and publish cell 0 with T_0 = header.start_ns. Raises GenesisError if they are too small."""
+    header, arrays, sizes = genesis.header, genesis.arrays, tables.sizes
+    count = len(header.tickers)
+    if count > sizes.capacity:
+        raise GenesisError(
+            f"the genesis holds {count} symbols, but engine.capacity is {sizes.capacity}."
+        )
+    ids = symbol_ids(count, sizes.workers, sizes.slice_rows)
+    for symbol, ticker in zip(ids.tolist(), header.tickers, strict=True):
+        tables.names.set(symbol, ticker)
+    for names in tables.feed_names:
+        for number, ticker in enumerate(header.tickers):
+            names.set(number, ticker)
+    tables.session[0] = tuple(header.session)
+    tables.reference["prev_close"] = np.nan
+    tables.reference["atr14_day"] = np.nan
+    tables.reference[ids] = arrays["reference"]
+    _restore_history(tables, arrays, ids)
+    _restore_indicators(tables, arrays, ids)
+    import_cooldowns(tables, ids, arrays["cooldowns"])
+    for worker in range(sizes.workers):
+        write_word(tables.scan.words, worker * WORD_STRIDE, 0)
+    if genesis.rules:
+        tables.rules.publish(header.rules_version, genesis.rules)
+    rows = empty_rows(sizes.rows)
+    rows[ids] = arrays["rows"]
+    head = arrays["head"][0].copy()
+    _reset_head(head, header, count, sizes.workers)
+    BarsStage(tables).init_genesis(rows, head)
+
+
+def _reset_head(head: np.ndarray, header: GenesisHeader, count: int, workers: int) -> None:
+    """A stream counts from zero: cursors, positions and counters start anew."""
+    for field in head.dtype.names or ():
+        if field not in ("closed_minute", "second", "minute"):
+            head[field] = 0
+    head["t_ns"] = header.start_ns
+    head["k"] = header.start_ns // header.interval_ns
+    head["rules_version"] = header.rules_version
+    for worker in range(workers):
+        head["symbol_count"][worker] = (count - worker + workers - 1) // workers
+
+
+def _restore_history(tables: EngineTables, arrays: dict[str, np.ndarray], ids: np.ndarray) -> None:
+    history = tables.history
+    slots = arrays["bars"]["minute"] % tables.sizes.history_bars
+    history.bars[slots, ids[arrays["bar_symbols"]]] = arrays["bars"]
+    for name, stamp_name in _HISTORY:
+        stamps = arrays[stamp_name]
+        target = getattr(history, stamp_name)
+        at = stamps % len(target)
+        target[at] = stamps
+        for column in _columns(name):
+            getattr(history, column)[at[:, None], ids[None, :]] = arrays[column]
+
+
+def _restore_indicators(
+    tables: EngineTables, arrays: dict[str, np.ndarray], ids: np.ndarray
+) -> None:
+    table = tables.indicators
+    for copy in (0, 1):
+        table.state[copy][ids] = arrays["indicator_state"]
+        table.values[copy][:, ids] = arrays["indicator_values"]
+    table.closes[:, ids] = arrays["indicator_closes"]
+    write_word(table.words, 0, 0)
+
+
+def encode(genesis: Genesis) -> bytes:
+    """The file's bytes: magic, header length and JSON, rules length and bytes, arrays as .npz."""
+    header = msgspec.json.encode(genesis.header)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **genesis.arrays)  # type: ignore[arg-type]
+    return b"".join(
+        (
+            MAGIC,
+            len(header).to_bytes(4, "little"),
+            header,
+            len(genesis.rules).to_bytes(4, "little"),
+            genesis.rules,
+            buffer.getvalue(),
+        )
+    )
+
+
+def decode(content: bytes, path: Path) -> Genesis:
+    """Read back what encode made. Raises GenesisError."""
+    if not content.startswith(MAGIC):
+        raise GenesisError(f"{path} is not a genesis file: it does not start with the magic bytes.")
+    try:
+        at = len(MAGIC)
+        length = int.from_bytes(content[at : at + 4], "little")
+        header = msgspec.json.decode(content[at + 4 : at + 4 + length], type=GenesisHeader)
+        at += 4 + length
+        length = int.from_bytes(content[at : at + 4], "little")
+        rules = content[at + 4 : at + 4 + length]
+        with np.load(io.BytesIO(content[at + 4 + length :]), allow_pickle=False) as loaded:
+            arrays = {name: loaded[name] for name in loaded.files}
+    except (msgspec.DecodeError, ValueError, OSError, KeyError) as error:
+        raise GenesisError(f"the genesis file {path} is damaged: {error}.") from error
+    return Genesis(header, rules, arrays)
+
+
+def load(path: Path, expected_sha256: str = "") -> Genesis:
+    """Read a genesis file and check it against the hash on the tape. Raises GenesisError."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise GenesisError(f"the genesis {path} cannot be read: {error.strerror}.") from error
+    if expected_sha256 and hashlib.sha256(content).hexdigest() != expected_sha256:
+        raise GenesisError(f"the genesis {path} is not the one its tape was recorded with.")
+    return decode(content, path)
+
+
+def empty_arrays(tables: EngineTables, tickers: list[str], reference: np.ndarray) -> dict[str, np.ndarray]:
+    """Arrays of a genesis without history: nothing known but the reference rows (in ticker order)."""
+    _, arrays = snapshot(tables)
+    count = len(tickers)
+    closes, values = arrays["indicator_closes"], arrays["indicator_values"]
+    state = arrays["indicator_state"]
+    head = np.zeros(1, records.CELL_HEAD)
+    for field in ("closed_minute", "second", "minute"):
+        head[field] = -1
+    return arrays | {
+        "rows": empty_rows(count),
+        "head": head,
+        "reference": reference,
+        "indicator_state": np.zeros((count, *state.shape[1:])),
+        "indicator_values": np.full((values.shape[0], count), np.nan),
+        "indicator_closes": np.zeros((closes.shape[0], count)),
+        "second_price": np.empty((0, count)),
+        "second_volume": np.empty((0, count), np.uint32),
+        "minute_price": np.empty((0, count)),
+        "session_volume": np.empty((0, count), np.uint32),
+        "cooldowns": np.empty((0, 3), np.int64),
+    }
