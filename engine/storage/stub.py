@@ -1,0 +1,120 @@
+"""In-memory stores that behave like the real ones: for tests and runs that keep nothing."""
+
+import operator
+from collections.abc import Iterator, Sequence
+
+from engine.storage.ports import AlertAt, BarRow, MinuteVolume, StoredAlert
+
+
+class MemoryAlertStore:
+    """AlertStore in a list; positions are 1, 2, 3, ..."""
+
+    def __init__(self) -> None:
+        self.repeats = 0
+        self._rows: list[AlertAt] = []
+        self._by_id: dict[str, AlertAt] = {}
+
+    def append(self, alerts: Sequence[StoredAlert]) -> int:
+        """See AlertStore.append."""
+        fresh = 0
+        for alert in alerts:
+            if alert.alert_id in self._by_id:
+                self.repeats += 1
+                continue
+            row = AlertAt(len(self._rows) + 1, alert)
+            self._rows.append(row)
+            self._by_id[alert.alert_id] = row
+            fresh += 1
+        return fresh
+
+    def latest(
+        self,
+        limit: int,
+        *,
+        before: int | None = None,
+        after: int | None = None,
+        symbol: str | None = None,
+        rule_id: str | None = None,
+        stream_id: str | None = None,
+    ) -> list[AlertAt]:
+        """See AlertReader.latest."""
+        found: list[AlertAt] = []
+        for row in reversed(self._rows):
+            if len(found) >= limit or (after is not None and row.position <= after):
+                break
+            if before is not None and row.position >= before:
+                continue
+            wanted = (symbol, rule_id, stream_id)
+            has = (row.alert.symbol, row.alert.rule_id, row.alert.stream_id)
+            if all(want in (None, value) for want, value in zip(wanted, has, strict=True)):
+                found.append(row)
+        return found
+
+    def after(self, position: int, limit: int) -> list[AlertAt]:
+        """See AlertReader.after."""
+        start = max(position, 0)
+        return self._rows[start : start + max(limit, 0)]
+
+    def get(self, alert_id: str) -> AlertAt | None:
+        """See AlertReader.get."""
+        return self._by_id.get(alert_id)
+
+    def count(self, stream_id: str | None = None) -> int:
+        """See AlertReader.count."""
+        return sum(stream_id in (None, row.alert.stream_id) for row in self._rows)
+
+    def texts(self, stream_id: str) -> Iterator[bytes]:
+        """See AlertReader.texts."""
+        mine = [row.alert for row in self._rows if row.alert.stream_id == stream_id]
+        mine.sort(key=operator.attrgetter("n", "rule_id", "symbol"))
+        return iter([alert.json for alert in mine])
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+class MemoryBarStore:
+    """BarStore in a dict."""
+
+    def __init__(self) -> None:
+        self._bars: dict[tuple[int, str, str], BarRow] = {}
+        self._streams: dict[str, int] = {}
+
+    def upsert(self, bars: Sequence[BarRow]) -> int:
+        """See BarStore.upsert."""
+        changed = 0
+        for bar in bars:
+            self._streams.setdefault(bar.stream_id, len(self._streams))
+            key = (bar.minute_ns, bar.symbol, bar.stream_id)
+            old = self._bars.get(key)
+            if old is None or bar.n > old.n:
+                self._bars[key] = bar
+                changed += 1
+        return changed
+
+    def range(
+        self, symbol: str, from_ns: int, to_ns: int, stream_id: str | None = None
+    ) -> list[BarRow]:
+        """See BarReader.range."""
+        return [bar for bar in self._newest(from_ns, to_ns, stream_id) if bar.symbol == symbol]
+
+    def volumes(
+        self, from_ns: int, to_ns: int, stream_id: str | None = None
+    ) -> Iterator[MinuteVolume]:
+        """See BarReader.volumes."""
+        for bar in self._newest(from_ns, to_ns, stream_id):
+            yield MinuteVolume(bar.symbol, bar.minute_ns, bar.volume)
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+    def _newest(self, from_ns: int, to_ns: int, stream_id: str | None) -> list[BarRow]:
+        """Bars of the span, one per (minute, symbol), in that order."""
+        chosen: dict[tuple[int, str], BarRow] = {}
+        for (minute_ns, symbol, stream), bar in self._bars.items():
+            if not from_ns <= minute_ns < to_ns or stream_id not in (None, stream):
+                continue
+            other = chosen.get((minute_ns, symbol))
+            if other is None or self._streams[other.stream_id] < self._streams[stream]:
+                chosen[minute_ns, symbol] = bar
+        return [chosen[key] for key in sorted(chosen)]
