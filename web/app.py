@@ -1,0 +1,45 @@
+"""Puts the front together: middlewares, routes, push loops, and their end."""
+
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+
+from aiohttp import web
+
+from web import middlewares, static_files
+from web.app_state import STATE, AppState
+from web.deps import KEY, Deps, Front, closed_reason
+from web.reading import SymbolDirectory
+from web.routes import ROUTES
+from web.ws.handler import close_all
+from web.ws.hub import HUB, Hub
+
+
+def make_app(deps: Deps) -> web.Application:
+    """The application for these dependencies; it starts its loops when its runner starts it."""
+    app = web.Application(
+        middlewares=middlewares.MIDDLEWARES, client_max_size=deps.limits.body_bytes
+    )
+    executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
+    front = Front(deps, executor, closed_reason=closed_reason(deps.host, deps.auth))
+    front.answer_to(deps.host, deps.port)
+    app[KEY] = front
+    app[STATE] = AppState(front, SymbolDirectory(deps.tables))
+    app[static_files.FILES] = static_files.load()
+    for route in ROUTES:
+        if route.method == "GET":
+            app.router.add_get(route.path, route.handler, allow_head=route.path != "/ws")
+        else:
+            app.router.add_route(route.method, route.path, route.handler)
+    app.on_response_prepare.append(middlewares.set_security_headers)
+    app.cleanup_ctx.append(_push_loops)
+    app.on_shutdown.append(close_all)
+    return app
+
+
+async def _push_loops(app: web.Application) -> AsyncIterator[None]:
+    hub = Hub(app)
+    app[HUB] = hub
+    await hub.start()
+    yield
+    await hub.stop()
+    app[KEY].executor.shutdown(wait=False, cancel_futures=True)

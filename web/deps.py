@@ -1,0 +1,168 @@
+"""What the front is given (Deps) and what it keeps for its lifetime (Front)."""
+
+import collections
+import dataclasses
+import ipaddress
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+
+from aiohttp import web
+
+from engine.domain.stream import StreamInfo
+from engine.domain.tables import EngineTables
+from engine.storage.ports import AlertReader
+from web.limits import Limits
+from web.reading import MetricIndex
+
+
+@dataclasses.dataclass(frozen=True)
+class RoleView:
+    """One role as the board shows it. beat_age_ms: None before the first beat."""
+
+    name: str
+    state: str
+    pid: int
+    beat_age_ms: float | None
+    restarts: int
+    beating: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Telemetry:
+    """A reading of the board: per role its counters by name and its latency histograms.
+
+    counters: {role: {name: count}}; histograms: {name: Histogram}, all roles added up.
+    """
+
+    roles: tuple[RoleView, ...]
+    counters: Mapping[str, Mapping[str, int]]
+    histograms: Mapping[str, "Histogram"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Histogram:
+    """A latency histogram: counts[i] observations up to bounds_s[i] and above the bound before;
+    sum_s and max_s of all of them."""
+
+    bounds_s: tuple[float, ...]
+    counts: tuple[int, ...]
+    sum_s: float = 0.0
+    max_s: float = 0.0
+
+    @property
+    def count(self) -> int:
+        """Observations in total."""
+        return sum(self.counts)
+
+    def quantile_s(self, q: float) -> float | None:
+        """Upper edge of the bucket that holds the q-quantile, never above the maximum; None
+        without observations."""
+        need, seen = q * self.count, 0
+        for bound, count in zip(self.bounds_s, self.counts, strict=True):
+            seen += count
+            if count and seen >= need:
+                return min(bound, self.max_s)
+        return None
+
+    def at_most(self, bound_s: float) -> int:
+        """Observations in buckets that lie wholly at or below a bound."""
+        pairs = zip(self.bounds_s, self.counts, strict=True)
+        return sum(count for upper, count in pairs if upper <= bound_s)
+
+
+def _ignore(_series: str, _value: int) -> None:
+    """Nowhere to count."""
+
+
+@dataclasses.dataclass
+class Deps:
+    """Everything the front needs from the rest; a test hands in its own.
+
+    telemetry() reads the board; speed: times the recording's pace, 0 as fast as it goes;
+    switch_market("simulator" or "replay") asks the supervisor to start the engine again on it.
+    count(series, amount), observe(series, ns) and gauge(series, value) write the front's own line
+    of the board. now_ns: monotonic clock; realtime_ns: wall clock, for latencies only.
+    """
+
+    tables: EngineTables
+    metrics: MetricIndex
+    alerts: AlertReader
+    telemetry: Callable[[], Telemetry]
+    stream: StreamInfo
+    switch_market: Callable[[str], None]
+    now_ns: Callable[[], int]
+    realtime_ns: Callable[[], int]
+    speed: float = 1.0
+    host: str = "127.0.0.1"
+    port: int = 8080
+    auth: str = "none"
+    limits: Limits = dataclasses.field(default_factory=Limits)
+    count: Callable[[str, int], None] = _ignore
+    observe: Callable[[str, int], None] = _ignore
+    gauge: Callable[[str, int], None] = _ignore
+
+
+@dataclasses.dataclass
+class Front:
+    """State of one front: names it answers to, counters, and the executor that reads the store."""
+
+    deps: Deps
+    executor: Executor
+    hosts: set[str] = dataclasses.field(default_factory=set)
+    origins: set[str] = dataclasses.field(default_factory=set)
+    closed_reason: str = ""
+    requests: collections.Counter[tuple[str, str, int]] = dataclasses.field(
+        default_factory=collections.Counter
+    )
+    requests_running: int = 0
+    errors: int = 0
+    counts: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+
+    def count_request(self, method: str, route: str, status: int) -> None:
+        """Count one answered request."""
+        self.requests[method, route, status] += 1
+        self.deps.count("http_requests_total", 1)
+
+    def count_error(self) -> None:
+        """Count one unexpected error."""
+        self.errors += 1
+        self.deps.count("errors_total", 1)
+
+    def answer_to(self, host: str, port: int) -> None:
+        """Add the names a browser may call this server by when it listens on host:port."""
+        names = {host}
+        if is_loopback(host):
+            names |= {"127.0.0.1", "localhost", "[::1]"}
+        for name in names:
+            shown = f"[{name}]" if ":" in name and not name.startswith("[") else name
+            spellings = {f"{shown}:{port}"} | ({shown} if port == 80 else set())
+            self.hosts |= spellings
+            self.origins |= {f"http://{spelling}" for spelling in spellings}
+
+
+def is_loopback(host: str) -> bool:
+    """True for localhost and loopback addresses; False for every other name or address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def closed_reason(host: str, auth: str) -> str:
+    """Why nothing but /health is served; empty when everything is."""
+    if auth != "none":
+        return (
+            f'web.auth is "{auth}" but sign-in does not exist yet, so only /health is served: '
+            'set web.auth to "none" and web.host to a loopback address.'
+        )
+    if not is_loopback(host):
+        return (
+            f'web.host is "{host}", which is not a loopback address, and sign-in does not exist '
+            "yet, so only /health is served."
+        )
+    return ""
+
+
+KEY: web.AppKey[Front] = web.AppKey("front", Front)

@@ -1,0 +1,121 @@
+"""Around every request: security headers, problem documents, Host and Origin checks, counting."""
+
+import logging
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from web.deps import KEY
+from web.problems import Problem, problem_response
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+log = logging.getLogger("tapescan.web")
+
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; "
+    "connect-src 'self'; img-src 'self' data:; manifest-src 'self'; base-uri 'none'; "
+    "object-src 'none'; frame-ancestors 'none'; form-action 'self'"
+)
+SECURITY_HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "X-Frame-Options": "DENY",
+    "Server": "tapescan",
+}
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+async def set_security_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Signal on_response_prepare: headers on every answer, no caching unless already set."""
+    response.headers.update(SECURITY_HEADERS)
+    response.headers.setdefault("Cache-Control", "no-store")
+
+
+@web.middleware
+async def count_requests(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Count the request by route, method and status and bound how many run at once."""
+    front = request.app[KEY]
+    path = request.match_info.route.resource
+    route = path.canonical if path is not None else "unmatched"
+    method = request.method if request.method in KNOWN_METHODS else "other"
+    if front.requests_running >= front.deps.limits.requests_in_flight:
+        front.count_request(method, route, 429)
+        return problem_response(
+            429, "Too many requests are running; try again in a second.", request.path,
+            {"Retry-After": "1"},
+        )
+    front.requests_running += 1
+    try:
+        response = await handler(request)
+    finally:
+        front.requests_running -= 1
+    front.count_request(method, route, response.status)
+    return response
+
+
+KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+@web.middleware
+async def answer_problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn every refusal into a problem document; an unexpected error is logged and is a 500."""
+    try:
+        return await handler(request)
+    except Problem as problem:
+        return problem_response(problem.status, problem.detail, request.path, problem.headers)
+    except web.HTTPException as error:
+        headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
+        return problem_response(error.status, _sentence(request, error), request.path, headers)
+    except Exception:  # boundary: one broken handler must not take the front down
+        log.exception("unexpected error in %s %s", request.method, request.path)
+        request.app[KEY].count_error()
+        return problem_response(
+            500, "The front failed on this request; its log has the details.", request.path
+        )
+
+
+def _sentence(request: web.Request, error: web.HTTPException) -> str:
+    if error.status == 404:
+        return f"Nothing is served at {request.path}."
+    if error.status == 405:
+        allowed = error.headers.get("Allow", "")
+        return f"{request.path} does not take {request.method}; it takes {allowed}."
+    if error.status == 413:
+        limit = request.app[KEY].deps.limits.body_bytes
+        return f"The body is larger than {limit} bytes."
+    return f"{error.reason}."
+
+
+@web.middleware
+async def gate_without_sign_in(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Until sign-in exists, serve only /health unless auth is none on a loopback address."""
+    reason = request.app[KEY].closed_reason
+    if reason and request.path != "/health":
+        raise Problem(403, reason)
+    return await handler(request)
+
+
+@web.middleware
+async def check_host_and_origin(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Refuse foreign Hosts (DNS rebinding) and, on sockets and unsafe methods, foreign Origins."""
+    front = request.app[KEY]
+    if request.headers.get("Host", "").lower() not in front.hosts:
+        names = ", ".join(sorted(front.hosts))
+        raise Problem(421, f"The Host header is not one of this server's names ({names}).")
+    is_handshake = request.path == "/ws"
+    if (is_handshake or request.method not in SAFE_METHODS) and not _same_origin(request):
+        origins = ", ".join(sorted(front.origins))
+        raise Problem(403, f"The Origin header must be exactly one of {origins}.")
+    return await handler(request)
+
+
+def _same_origin(request: web.Request) -> bool:
+    sent = request.headers.getall("Origin", [])
+    return len(sent) == 1 and sent[0] in request.app[KEY].origins
+
+
+MIDDLEWARES = (count_requests, answer_problems, gate_without_sign_in, check_host_and_origin)

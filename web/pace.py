@@ -1,0 +1,60 @@
+"""How fast the engine goes lately: rates and latency quantiles over a sliding window of samples."""
+
+import collections
+import dataclasses
+from collections.abc import Mapping
+
+from web.deps import Histogram
+
+RATE_SAMPLES = 5
+QUANTILE_SAMPLES = 60
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """One look at the engine. at_ns: monotonic; t_ns: engine time; the rest are running totals."""
+
+    at_ns: int
+    n: int
+    t_ns: int
+    ticks: int
+    histograms: Mapping[str, Histogram]
+
+
+class Pace:
+    """Keeps the last minute of samples, one a second."""
+
+    def __init__(self) -> None:
+        self._samples: collections.deque[Sample] = collections.deque(maxlen=QUANTILE_SAMPLES + 1)
+
+    def add(self, sample: Sample) -> None:
+        """Add a sample; one that runs backwards (a new stream) starts the window afresh."""
+        if self._samples and sample.n < self._samples[-1].n:
+            self._samples.clear()
+        self._samples.append(sample)
+
+    def rates(self) -> dict[str, float | None]:
+        """Cycles and ticks per second and engine seconds per second; None before two samples."""
+        recent = list(self._samples)[-(RATE_SAMPLES + 1) :]
+        if len(recent) < 2 or recent[-1].at_ns <= recent[0].at_ns:
+            return {"cycles_per_s": None, "ticks_per_s": None, "pace": None}
+        first, last = recent[0], recent[-1]
+        seconds = (last.at_ns - first.at_ns) / 1e9
+        return {
+            "cycles_per_s": (last.n - first.n) / seconds,
+            "ticks_per_s": (last.ticks - first.ticks) / seconds,
+            "pace": (last.t_ns - first.t_ns) / 1e9 / seconds,
+        }
+
+    def window(self, name: str) -> Histogram | None:
+        """What a histogram gained over the last minute; None when it is not kept."""
+        if not self._samples:
+            return None
+        last = self._samples[-1].histograms.get(name)
+        first = self._samples[0].histograms.get(name)
+        if last is None or first is None or len(self._samples) == 1:
+            return last
+        if first.count > last.count:  # the role was restarted with an empty board line
+            return last
+        gained = tuple(b - a for a, b in zip(first.counts, last.counts, strict=True))
+        return dataclasses.replace(last, counts=gained)

@@ -1,0 +1,68 @@
+"""GET /api/v1/alerts and /api/v1/alerts/{id}: stored alerts, newest first."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+from aiohttp import web
+
+from engine.storage.errors import StorageError
+from engine.storage.ports import AlertAt
+from web.deps import KEY, Front
+from web.problems import Problem, json_response
+from web.reading import instant
+from web.schemas import AlertsQuery, NoQuery, decode_query
+
+_Result = TypeVar("_Result")
+
+
+async def in_store(front: Front, read: Callable[[], _Result]) -> _Result:
+    """Run one read of the alert store beside the event loop. Raises Problem 503 if it fails."""
+    try:
+        return await asyncio.get_running_loop().run_in_executor(front.executor, read)
+    except StorageError as error:
+        front.counts["store_errors"] += 1
+        detail = f"The alert store cannot be read: {error}"
+        raise Problem(503, detail, {"Retry-After": "2"}) from None
+
+
+async def list_alerts(request: web.Request) -> web.Response:
+    """A page of alerts filtered by symbol and rule; next_cursor leads to the older ones."""
+    front = request.app[KEY]
+    query = decode_query(request.query, AlertsQuery)
+    found = await in_store(
+        front,
+        lambda: front.deps.alerts.latest(
+            query.limit + 1, before=query.cursor, symbol=query.symbol, rule_id=query.rule_id
+        ),
+    )
+    page = found[: query.limit]
+    more = str(page[-1].position) if len(found) > query.limit else None
+    return json_response({"data": [document(row) for row in page], "next_cursor": more})
+
+
+async def get_alert(request: web.Request) -> web.Response:
+    """One alert with its explanation and the stamps kept beside it."""
+    front = request.app[KEY]
+    decode_query(request.query, NoQuery)
+    alert_id = request.match_info["alert_id"]
+    found = await in_store(front, lambda: front.deps.alerts.get(alert_id))
+    if found is None:
+        raise Problem(404, "No alert has this id.")
+    return json_response(document(found))
+
+
+def document(row: AlertAt) -> dict[str, Any]:
+    """An alert for outsiders: its position as seq, the canonical JSON verbatim, the stamps."""
+    alert = row.alert
+    return {
+        "seq": row.position,
+        "alert": msgspec.Raw(alert.json),
+        "stamps": {
+            "recv": instant(alert.recv_ns or 0),
+            "decided": instant(alert.decided_ns or 0),
+            "committed": instant(alert.committed_ns or 0),
+            "stored": instant(alert.stored_ns or 0),
+        },
+    }

@@ -1,0 +1,38 @@
+"""GET /api/v1/rules: the rules in force, as their authors wrote them."""
+
+from typing import Any
+
+from aiohttp import web
+
+from engine.domain.tables import EngineTables
+from engine.rules.errors import RuleBlobError
+from engine.rules.model import to_document
+from engine.rules.pack import unpack
+from web.deps import KEY
+from web.problems import Problem, json_response
+from web.reading import NoCycleError, TornError, read_head
+from web.schemas import NoQuery, decode_query
+
+
+async def list_rules(request: web.Request) -> web.Response:
+    """Active rule documents with the version of the set, sorted by id."""
+    decode_query(request.query, NoQuery)
+    version, documents = active_rules(request.app[KEY].deps.tables)
+    return json_response({"data": documents, "version": version, "next_cursor": None})
+
+
+def active_rules(tables: EngineTables) -> tuple[int, list[dict[str, Any]]]:
+    """Version and documents of the rules that the newest cycle ran with; version 0: none yet."""
+    try:
+        version = int(read_head(tables)["rules_version"])
+    except (NoCycleError, TornError):
+        version = tables.rules.latest()
+    if version == 0:
+        return 0, []
+    content = tables.rules.read(version)
+    if content is None:
+        raise Problem(503, "The rules are just being exchanged; try again.", {"Retry-After": "1"})
+    try:
+        return version, [to_document(rule) for rule in unpack(content).rules]
+    except RuleBlobError as error:
+        raise Problem(503, f"The rules in force cannot be read: {error}.") from None

@@ -1,0 +1,30 @@
+"""GET /stats: every counter of the board by role, and the front's own."""
+
+from aiohttp import web
+
+from web.app_state import STATE
+from web.deps import KEY
+from web.problems import json_response
+from web.schemas import NoQuery, decode_query
+
+
+async def get_stats(request: web.Request) -> web.Response:
+    """Counters by role as plain numbers, for people and scripts without Prometheus."""
+    decode_query(request.query, NoQuery)
+    front = request.app[KEY]
+    telemetry = front.deps.telemetry()
+    requests = [
+        {"method": method, "route": route, "status": status, "count": count}
+        for (method, route, status), count in sorted(front.requests.items())
+    ]
+    return json_response(
+        {
+            "roles": {role: dict(counters) for role, counters in telemetry.counters.items()},
+            "front": {
+                "requests": requests,
+                "errors": front.errors,
+                "connections": len(request.app[STATE].connections),
+                **dict(front.counts),
+            },
+        }
+    )

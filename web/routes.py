@@ -1,0 +1,46 @@
+"""The one table of routes: method, path, handler and one line for the docs."""
+
+import dataclasses
+
+from web.health import get_health, get_live, get_ready
+from web.middlewares import Handler
+from web.prometheus import get_metrics
+from web.rest.alerts import get_alert, list_alerts
+from web.rest.catalogue import list_metrics
+from web.rest.demo import switch_market
+from web.rest.rules import list_rules
+from web.rest.stats import get_stats
+from web.rest.status import get_status
+from web.rest.symbols import get_symbol, list_symbols
+from web.static_files import get_page, get_static
+from web.ws.handler import get_socket
+
+
+@dataclasses.dataclass(frozen=True)
+class Route:
+    """One route; `about` is its line in docs/api.md."""
+
+    method: str
+    path: str
+    handler: Handler
+    about: str
+
+
+ROUTES = (
+    Route("GET", "/", get_page, "The page."),
+    Route("GET", "/static/{path:.+}", get_static, "Files of the page."),
+    Route("GET", "/health", get_health, "Summary: ok or degraded (200), starting or closed (503)."),
+    Route("GET", "/live", get_live, "200 while the front's process answers."),
+    Route("GET", "/ready", get_ready, "200 after warm-up with every role beating, else 503."),
+    Route("GET", "/stats", get_stats, "Every counter by role, as JSON."),
+    Route("GET", "/metrics", get_metrics, "Telemetry for Prometheus."),
+    Route("GET", "/ws", get_socket, "The WebSocket."),
+    Route("GET", "/api/v1/status", get_status, "Roles, cycle, stream, rates, latencies, refusals."),
+    Route("GET", "/api/v1/alerts", list_alerts, "Alerts, newest first, by symbol and rule."),
+    Route("GET", "/api/v1/alerts/{alert_id}", get_alert, "One alert with explanation and stamps."),
+    Route("GET", "/api/v1/symbols", list_symbols, "Symbols with their main numbers."),
+    Route("GET", "/api/v1/symbols/{symbol}", get_symbol, "All metrics, bars and state of one."),
+    Route("GET", "/api/v1/rules", list_rules, "The rules in force."),
+    Route("GET", "/api/v1/metrics", list_metrics, "What a rule can name: the metric catalogue."),
+    Route("POST", "/api/v1/demo-market", switch_market, "Restart on the other demo market."),
+)

@@ -1,0 +1,44 @@
+"""The board as the front reads it: roles, counters by role, histograms over all roles."""
+
+from ipc.line import Line, State
+from shm.board import Board, bucket_upper_ns
+from shm.board_nb import BUCKETS, MAX, SUM
+from web.deps import Histogram, RoleView, Telemetry
+
+BOUNDS_S = tuple(bucket_upper_ns(bucket) / 1e9 for bucket in range(BUCKETS))
+ENDED = (State.DONE, State.STOPPED)
+
+
+def read_board(board: Board, now_ns: int, beat_timeout_ms: int) -> Telemetry:
+    """Copy the board once. A role beats if its last beat is at most beat_timeout_ms old."""
+    roles, counters = [], {}
+    for line in board.snapshot():
+        words = line.words
+        counters[line.name] = line.counters
+        state = _state(int(words[Line.STATE]))
+        beat_ns = int(words[Line.BEAT_NS])
+        age_ms = (now_ns - beat_ns) / 1e6 if beat_ns else None
+        fresh = age_ms is not None and age_ms <= beat_timeout_ms
+        roles.append(
+            RoleView(
+                name=line.name,
+                state=state.name.lower(),
+                pid=int(words[Line.PID]),
+                beat_age_ms=age_ms,
+                restarts=int(words[Line.RESTARTS]),
+                beating=(fresh and state is State.RUNNING) or state in ENDED,
+            )
+        )
+    histograms = {}
+    for number, name in enumerate(board.histogram_names):
+        merged = board.merged(number)
+        counts = tuple(merged[:BUCKETS].tolist())
+        histograms[name] = Histogram(BOUNDS_S, counts, merged[SUM] / 1e9, merged[MAX] / 1e9)
+    return Telemetry(tuple(roles), counters, histograms)
+
+
+def _state(number: int) -> State:
+    try:
+        return State(number)
+    except ValueError:
+        return State.NONE
