@@ -1,4 +1,4 @@
-"""What must be set before numpy and numba are imported: one thread each, and where kernels are cached."""
+"""What is set before numpy and numba are imported: one thread each, the kernels' cache."""
 
 import hashlib
 import importlib.metadata
@@ -73,7 +73,7 @@ def fingerprint(root: Path = _ROOT) -> str:
 
 
 def kernel_sources(root: Path = _ROOT) -> list[Path]:
-    """Every `*_nb.py`, all of shm/, and whatever of ours these import: constants are compiled in."""
+    """Every `*_nb.py`, all of shm/, and what of ours these import: constants are compiled in."""
     waiting = [path for package in _PACKAGES for path in sorted((root / package).rglob("*_nb.py"))]
     waiting += sorted((root / "shm").glob("*.py"))
     found: set[Path] = set()

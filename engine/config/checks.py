@@ -1,6 +1,7 @@
 """What settings must be to each other: each check returns the key at fault and why, or None."""
 
 import ipaddress
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,7 +25,8 @@ def _interval(config: Config) -> Fault:
     interval_ms = config.engine.interval_ms
     if 1000 % interval_ms and interval_ms % 1000:
         return "engine.interval_ms", (
-            f"engine.interval_ms must divide 1000 or be a multiple of it, and {interval_ms} does not."
+            "engine.interval_ms must divide 1000 or be a multiple of it, "
+            f"and {interval_ms} does not."
         )
     return None
 
@@ -77,7 +79,7 @@ def _range(config: Config) -> Fault:
 
 def _history(config: Config) -> Fault:
     dates = config.feed.history_dates
-    for before, after in zip(dates, dates[1:], strict=False):
+    for before, after in itertools.pairwise(dates):
         if before >= after:
             return "feed.history_dates", (
                 f'feed.history_dates must ascend, and "{after}" follows "{before}".'
@@ -95,19 +97,20 @@ _OPEN, _CLOSE, _EARLY_CLOSE = "09:30", "16:00", "13:00"
 
 def _market(config: Config) -> Fault:
     market = config.market
-    order = (
-        ("market.roll", market.roll, "market.pre_open", market.pre_open, True),
-        ("market.pre_open", market.pre_open, "the open,", _OPEN, False),
-        ("market.after_close_early", market.after_close_early, "the early close,", _EARLY_CLOSE, None),
-        ("market.after_close", market.after_close, "the close,", _CLOSE, None),
-    )
-    for name, value, other, bound, strictly in order:
-        if strictly is None and value < bound:
-            return name, f'{name} = "{value}" must not be before {other} "{bound}".'
-        if strictly and value >= bound:
-            return name, f'{name} = "{value}" must be before {other} = "{bound}".'
-        if strictly is False and value > bound:
-            return name, f'{name} = "{value}" must not be after {other} "{bound}".'
+    if market.roll >= market.pre_open:
+        return "market.roll", (
+            f'market.roll = "{market.roll}" must be before market.pre_open = "{market.pre_open}".'
+        )
+    if market.pre_open > _OPEN:
+        return "market.pre_open", (
+            f'market.pre_open = "{market.pre_open}" must not be after the open, {_OPEN}.'
+        )
+    for name, value, close in (
+        ("market.after_close", market.after_close, _CLOSE),
+        ("market.after_close_early", market.after_close_early, _EARLY_CLOSE),
+    ):
+        if value < close:
+            return name, f'{name} = "{value}" must not be before the close, {close}.'
     return None
 
 

@@ -24,7 +24,7 @@ _UNITS = {
 }
 
 
-class Refused(ValueError):
+class Refused(ValueError):  # noqa: N818 - says what happened to the value
     """Raised when a value does not fit its setting; the text is what the value must be."""
 
 

@@ -1,4 +1,4 @@
-"""Every setting: its name, type, bounds, default and meaning. docs/settings.md is generated from it."""
+"""Every setting: name, type, bounds, default, meaning; docs/settings.md is generated from it."""
 
 from typing import Annotated, Literal
 
@@ -6,23 +6,19 @@ import msgspec
 from msgspec import Meta
 
 
-class Section(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """The base of every section of scanner.toml."""
-
-
-class EngineSection(Section):
+class EngineSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """What is scanned, and how often."""
 
     name: Annotated[
         str,
         Meta(
             pattern=r"^[a-z][a-z0-9-]{0,31}\Z",
-            description="Names the shared-memory segments; two engines on one machine need two names.",
+            description="Names the shared-memory segments; two engines at a time need two names.",
             extra={"say": "1 to 32 of a-z, 0-9 and -, beginning with a letter"},
         ),
     ] = "tapescan"
     scan_workers: Annotated[
-        int, Meta(ge=1, le=16, description="Scan processes; the alerts are the same for any number.")
+        int, Meta(ge=1, le=16, description="Scan processes; alerts are the same for any number.")
     ] = 1
     capacity: Annotated[
         int,
@@ -55,7 +51,7 @@ class EngineSection(Section):
     ] = 1 << 18
 
 
-class PathsSection(Section):
+class PathsSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Where things are kept. Relative paths start at the directory of the configuration file."""
 
     data_dir: Annotated[
@@ -67,7 +63,7 @@ class PathsSection(Section):
     ] = ""
 
 
-class FeedSection(Section):
+class FeedSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Where ticks come from."""
 
     provider: Annotated[
@@ -108,7 +104,7 @@ class FeedSection(Section):
     ] = ""
     speed: Annotated[
         float,
-        Meta(ge=0.0, le=100_000.0, description="Times the recording's pace; 0: as fast as it goes."),
+        Meta(ge=0.0, le=100_000.0, description="Times the recording's pace; 0: at full speed."),
     ] = 10.0
     loop: Annotated[
         bool, Meta(description="Begin again at the end; every loop is a new stream.")
@@ -123,8 +119,8 @@ class FeedSection(Section):
     ] = 0
 
 
-class SimulatorSection(Section):
-    """The seeded market of feed.provider = \"simulator\"; everything from it is marked SIMULATED."""
+class SimulatorSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """The seeded market of feed.provider = "simulator"; all it gives is marked SIMULATED."""
 
     symbols: Annotated[int, Meta(ge=1, le=10_000, description="How many symbols trade.")] = 10_000
     seed: Annotated[
@@ -156,7 +152,7 @@ class SimulatorSection(Section):
     )
 
 
-class BarsSection(Section):
+class BarsSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """One-minute bars."""
 
     grace_ms: Annotated[
@@ -180,7 +176,7 @@ class BarsSection(Section):
 _CLOCK = r"^([01]\d|2[0-3]):[0-5]\d\Z"
 
 
-class MarketSection(Section):
+class MarketSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """The exchange's day, in America/New_York."""
 
     pre_open: Annotated[
@@ -221,7 +217,7 @@ class MarketSection(Section):
     ] = "XNYS"
 
 
-class RulesSection(Section):
+class RulesSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """The rules and their bounds."""
 
     path: Annotated[
@@ -257,7 +253,7 @@ class RulesSection(Section):
     ] = 1 << 20
 
 
-class TapeSection(Section):
+class TapeSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """The recording of what the engine took in."""
 
     record: Annotated[bool, Meta(description="Write genesis and tape of every stream.")] = True
@@ -267,7 +263,7 @@ class TapeSection(Section):
     ] = 30
 
 
-class WebSection(Section):
+class WebSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """The page and the API."""
 
     host: Annotated[
@@ -287,7 +283,7 @@ class WebSection(Section):
     ] = "none"
 
 
-class LogSection(Section):
+class LogSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """What is written about the engine's own doings."""
 
     level: Annotated[
@@ -304,7 +300,7 @@ class LogSection(Section):
     ] = 10
 
 
-class SupervisorSection(Section):
+class SupervisorSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Watching, restarting and stopping the roles."""
 
     beat_timeout_ms: Annotated[
@@ -321,7 +317,7 @@ class SupervisorSection(Section):
     ] = 15_000
     boot_timeout_ms: Annotated[
         int,
-        Meta(ge=100, le=3_600_000, description="How long a new process may take to its first beat."),
+        Meta(ge=100, le=3_600_000, description="How long a process may take to its first beat."),
     ] = 30_000
     abort_wait_ms: Annotated[
         int,

@@ -1,0 +1,51 @@
+"""One role's line on the board, with the words that supervisor and role speak through."""
+
+import enum
+
+from shm import board as words
+from shm.board import Board
+
+
+class State(enum.IntEnum):
+    """What a role is doing; STARTING, BACKOFF, FAILED and STOPPED are the supervisor's words."""
+
+    NONE = 0
+    STARTING = 1
+    RUNNING = 2
+    STOPPING = 3
+    DONE = 4
+    BACKOFF = 5
+    FAILED = 6
+    STOPPED = 7
+
+
+class Line:
+    """Words of one line of the board.
+
+    The role writes BEAT_NS, PROGRESS, STATE_N, LAG and, at the turns of its life, STATE; the
+    supervisor writes the others, and STATE while the role does not live.
+    """
+
+    PID = words.PID
+    START_TIME = words.START_TIME
+    EPOCH = words.EPOCH
+    BEAT_NS = words.BEAT_NS
+    PROGRESS = words.PROGRESS
+    STATE_N = words.STATE_N
+    STATE = words.STATE
+    RESTARTS = words.RESTARTS
+    STOP = words.AUX
+    LAG = words.AUX + 1
+
+    def __init__(self, board: Board, key: str) -> None:
+        self.board = board
+        self.key = key
+        self.number = board.line(key)
+
+    def get(self, word: int) -> int:
+        """A word, load-acquire."""
+        return self.board.word(self.number, word)
+
+    def set(self, word: int, value: int) -> None:
+        """Store a word, release."""
+        self.board.set_word(self.number, word, int(value))

@@ -1,0 +1,82 @@
+"""Numbers about ourselves: the registry of their names, and the way a role counts them.
+
+They live on the board, so that a role's death loses nothing and the web role can render them all.
+"""
+
+import dataclasses
+from collections.abc import Iterable
+
+from shm.arena import Arena
+from shm.board import Board
+
+
+@dataclasses.dataclass(frozen=True)
+class Series:
+    """One name. kind: counter (only grows), gauge (set), histogram (latencies, recorded in ns).
+
+    unit: what a gauge is stored in (`ns` is shown as seconds), or what is counted.
+    """
+
+    name: str
+    kind: str
+    unit: str
+    doc: str
+
+
+SERIES: tuple[Series, ...] = (
+    Series("scan_cycle_seconds", "histogram", "ns", "From the published cell to the commit."),
+    Series("tick_processing_latency_seconds", "histogram", "ns", "From a tick received to its cell."),
+    Series("tick_to_alert_seconds", "histogram", "ns", "From a tick received to its alert stored."),
+    Series("alert_delivery_latency_seconds", "histogram", "ns", "From an alert to its delivery."),
+    Series("symbols_scanned_total", "counter", "symbols", "Symbols evaluated, once per cycle."),
+    Series("alerts_emitted_total", "counter", "alerts", "Alerts committed by the scan workers."),
+    Series("alerts_delivered_total", "counter", "alerts", "Alerts handed to a receiver."),
+    Series("alerts_capped_total", "counter", "alerts", "Firings over rules.max_alerts_per_cycle."),
+    Series("tick_processed_total", "counter", "ticks", "Ticks applied."),
+    Series("ticks_refused_total", "counter", "ticks", "Ticks refused: future, no room, impossible."),
+    Series("rows_malformed_total", "counter", "rows", "Rows of the input skipped as malformed."),
+    Series("cycles_total", "counter", "cycles", "Cycles executed."),
+    Series("absent_cycles_total", "counter", "cycles", "Grid points left out because of lateness."),
+    Series("http_requests_total", "counter", "requests", "HTTP requests answered."),
+    Series("errors_total", "counter", "errors", "Errors of any kind."),
+    Series("restarts_total", "counter", "restarts", "Processes started in place of dead ones."),
+    Series("worker_queue_depth", "gauge", "records", "Input that waits for this process."),
+    Series("consumer_lag", "gauge", "cycles", "How many cycles this process is behind."),
+    Series("ring_depth", "gauge", "records", "Records in the ring this process reads."),
+    Series("websocket_connections", "gauge", "connections", "WebSocket clients connected."),
+    Series("last_tick_timestamp", "gauge", "ns", "Exchange time of the newest tick applied."),
+    Series("rules_version", "gauge", "version", "Version of the rules in force."),
+    Series("rules_active", "gauge", "rules", "Rules in force."),
+)
+BY_NAME = {series.name: series for series in SERIES}
+COUNTERS = tuple(series.name for series in SERIES if series.kind != "histogram")
+HISTOGRAMS = tuple(series.name for series in SERIES if series.kind == "histogram")
+BOARD_NAME = "board"
+SUPERVISOR = "supervisor"
+
+
+def create_board(arena: Arena, keys: Iterable[str], name: str = BOARD_NAME) -> Board:
+    """The board of an engine: a line for the supervisor, one for each role, all series."""
+    return Board.create(arena, name, (SUPERVISOR, *keys), COUNTERS, HISTOGRAMS)
+
+
+class Telemetry:
+    """Counts on one line of the board; only the process of that line uses it."""
+
+    def __init__(self, board: Board, line: str) -> None:
+        self.board = board
+        self.line = board.line(line)
+        self._counters = {name: board.counter(name) for name in board.counter_names}
+        self._histograms = {name: board.histogram(name) for name in board.histogram_names}
+
+    def count(self, name: str, amount: int = 1) -> None:
+        """Add to a counter. KeyError: no such series."""
+        self.board.add(self.line, self._counters[name], amount)
+
+    def set(self, name: str, value: int) -> None:
+        """Set a gauge, or a counter whose total is kept elsewhere. KeyError: no such series."""
+        self.board.counters[self.line, self._counters[name]] = value
+
+    def observe(self, name: str, ns: int) -> None:
+        """Record one latency in a histogram. KeyError: no such series."""
+        self.board.record(self.line, self._histograms[name], ns)

@@ -1,0 +1,1 @@
+"""Proofs of the supervisor with real processes."""
