@@ -1,4 +1,5 @@
-"""Evaluates all rules over the metric columns of one slice: 64 symbols a word, 512 symbols a tile."""
+"""Evaluates all rules over the metric columns of one slice: 64 symbols a word, 512 a tile."""
+# mypy: allow-untyped-defs, allow-untyped-calls
 
 from typing import Any
 

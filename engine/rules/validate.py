@@ -356,4 +356,3 @@ def _op_fault(op: object) -> str:
 
 def _value_fault(value: object) -> str:
     return "" if _is_number(value) else f" is {_show(value)}, expected a finite number"
-
