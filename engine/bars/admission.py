@@ -1,0 +1,98 @@
+"""Which symbol id a ticker has: emptiest slice first; numbers of the feeds mapped to ids."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from engine.bars.errors import BarsError
+from engine.domain.sizes import Sizes
+from engine.domain.tables import EngineTables
+from shm.names import Names
+
+UNKNOWN = -1
+
+
+def ticker_of(tick: np.void) -> str:
+    """The ticker an ADMIT record carries: up to 24 bytes in id, a, b; n1 is its length."""
+    fields = (np.int64(tick["id"]), np.float64(tick["a"]), np.float64(tick["b"]))
+    return b"".join(field.tobytes() for field in fields)[: int(tick["n1"])].decode()
+
+
+def place(counts: np.ndarray, sizes: Sizes) -> int | None:
+    """Id for the next ticker, counted in `counts` (int64[>= workers], symbols per slice).
+
+    The emptiest slice gets it, the lowest of equals; None when the capacity is used up.
+    """
+    used = counts[: sizes.workers]
+    if int(used.sum()) >= sizes.capacity:
+        return None
+    worker = int(np.argmin(used))
+    symbol = worker * sizes.slice_rows + int(used[worker])
+    counts[worker] += 1
+    return symbol
+
+
+def assign_ids(tickers: Sequence[str], sizes: Sizes) -> list[int]:
+    """Ids for tickers admitted in this order into empty tables; BarsError beyond the capacity."""
+    counts = np.zeros(sizes.workers, np.int64)
+    ids = [place(counts, sizes) for _ in tickers]
+    if None in ids:
+        raise BarsError(f"{len(tickers)} tickers are more than the capacity of {sizes.capacity}")
+    return [symbol for symbol in ids if symbol is not None]
+
+
+def count_by_slice(names: Names, sizes: Sizes) -> np.ndarray:
+    """int64[64] named symbols per slice; BarsError if a slice has a hole before a name."""
+    taken = np.asarray(names.raw) != b""
+    counts = np.zeros(64, np.int64)
+    for worker in range(sizes.workers):
+        start = worker * sizes.slice_rows
+        part = taken[start : start + sizes.slice_rows]
+        counts[worker] = int(part.sum())
+        if not part[: counts[worker]].all():
+            hole = start + int(np.argmin(part))
+            raise BarsError(f"symbol id {hole} has no name, but a later one of its slice has")
+    return counts
+
+
+class SymbolMap:
+    """Private map of feed numbers to ids, a pure function of the tables of names.
+
+    idmap: int32[feeds, rows], -1 unknown.
+    """
+
+    def __init__(self, tables: EngineTables) -> None:
+        self._tables = tables
+        self._ids: dict[str, int] = {}
+        self.idmap = np.full((tables.sizes.feeds, tables.sizes.rows), UNKNOWN, np.int32)
+
+    def rebuild(self, counts: np.ndarray) -> None:
+        """Read the tables again; names beyond `counts` belong to a cycle that never was: freed."""
+        tables, sizes = self._tables, self._tables.sizes
+        tables.names.recover()
+        for worker in range(sizes.workers):
+            start = worker * sizes.slice_rows
+            for local in range(int(counts[worker]), sizes.slice_rows):
+                if tables.names.raw[start + local] == b"":
+                    break
+                tables.names.set(start + local, "")
+        self._ids = {ticker: symbol for symbol, ticker in tables.names.all()}
+        self.idmap.fill(UNKNOWN)
+        for feed, names in enumerate(tables.feed_names):
+            for number, ticker in names.all():
+                self.idmap[feed, number] = self._ids.get(ticker, UNKNOWN)
+
+    def admit(self, feed: int, tick: np.void, counts: np.ndarray) -> bool:
+        """Take in an ADMIT record; False if there is no room for its ticker."""
+        number, ticker = int(tick["sym"]), ticker_of(tick)
+        if not 0 <= number < self.idmap.shape[1] or not ticker:
+            return False
+        symbol = self._ids.get(ticker)
+        if symbol is None:
+            symbol = place(counts, self._tables.sizes)
+            if symbol is None:
+                return False
+            self._tables.names.set(symbol, ticker)
+            self._ids[ticker] = symbol
+        self.idmap[feed, number] = symbol
+        return True

@@ -1,0 +1,377 @@
+"""Kernels of the trade pool: recent trades by symbol, corrections and cancels from them."""
+# mypy: allow-untyped-defs, allow-untyped-calls
+
+import numpy as np
+from numba import njit
+
+from engine.bars.events_nb import NEWER, keep_prices, revise_event, settle
+from engine.bars.layout import (
+    C_APPROX,
+    C_CANCELS,
+    C_CLOSE,
+    C_CORRECTIONS,
+    C_END,
+    C_N,
+    C_OPEN,
+    C_POOL_FLOOR,
+    C_POOL_TAIL,
+    C_START,
+    C_TOO_LATE,
+    C_UNMATCHED,
+    POOL_BITS,
+    POOL_LATE,
+    POOL_SHIFT,
+    POOL_SHIFT_MAX,
+    R_SEEN,
+)
+from engine.domain.records import (
+    B_OPEN,
+    B_TRADES_FLAGS,
+    COND_HILO,
+    COND_LAST,
+    COND_VOLUME,
+    E_BAR,
+    FLAG_APPROX,
+    FLAG_CANCELLED,
+    FLAG_CORRECTED,
+    NS_PER_MINUTE,
+    O_FLAGS,
+    O_MINUTE,
+    O_OPEN,
+    O_TRADES,
+    OUTSIDE,
+    R_APPROX,
+    R_CLOSE_RTH,
+    R_CUMULATIVE,
+    R_HIGH,
+    R_HIGH_EVENT,
+    R_LAST,
+    R_LAST_EVENT,
+    R_LAST_SIZE,
+    R_LOW,
+    R_LOW_EVENT,
+    R_MINUTES,
+    R_OPEN_RTH,
+    R_POOL_HEAD,
+    R_PV,
+    R_TRADES,
+    R_VOLUME,
+    RTH,
+    TICK_CANCEL,
+)
+
+# Scratch of a walk over the chain of a symbol: sf[k, ...] and si[k, ...], k = 0 before the change,
+# 1 after it. Open, high, low, close, volume stand in the order of a bar.
+M_OPEN, M_HIGH, M_LOW, M_CLOSE, M_VOLUME = 0, 1, 2, 3, 4
+S_OPEN, S_HIGH, S_LOW, S_CLOSE, S_VOLUME = 5, 6, 7, 8, 9
+LAST_PRICE, LAST_SIZE, M_LATE_OPEN = 10, 11, 12
+I_M_TRADES, I_S_TRADES, I_HIGH_EVENT, I_LOW_EVENT, I_LAST_EVENT = 0, 1, 2, 3, 4
+I_HIGH_KEY, I_LOW_KEY, I_LAST_KEY, I_M_OPEN, I_M_CLOSE = 5, 6, 7, 8, 9
+I_S_OPEN, I_S_CLOSE, I_LOST, I_M_LATE = 10, 11, 12, 13
+NO_KEY = -1
+VOLUME_RTOL = 1e-9
+
+
+@njit(cache=True, nogil=True)
+def session_of(event_ns, c):
+    """PM, RTH, AH or OUTSIDE of an exchange stamp."""
+    if event_ns < c[C_OPEN]:
+        return 0 if event_ns >= c[C_START] else OUTSIDE
+    if event_ns < c[C_CLOSE]:
+        return RTH
+    return 2 if event_ns < c[C_END] else OUTSIDE
+
+
+@njit(cache=True, nogil=True)
+def pool_append(pool, rows_i, c, s, ident, event_ns, price, size, cond):
+    """Add a trade to the pool and to the chain of its symbol."""
+    pos = c[C_POOL_TAIL]
+    entry = pool[pos % pool.shape[0]]
+    entry.id = ident
+    entry.event_ns = event_ns
+    entry.price = price
+    entry.size = size
+    entry.prev = rows_i[s, R_POOL_HEAD]
+    entry.n = c[C_N]
+    entry.dead_n = 0
+    entry.sym = s
+    entry.cond = cond
+    rows_i[s, R_POOL_HEAD] = pos + 1
+    c[C_POOL_TAIL] = pos + 1
+
+
+@njit(cache=True, nogil=True)
+def pool_floor(pool, c):
+    """Oldest position that may be looked at: what this cycle overwrites is gone from its start, so
+    that executing the cycle a second time sees the same."""
+    return max(c[C_POOL_FLOOR], c[C_POOL_TAIL] - pool.shape[0])
+
+
+@njit(cache=True, nogil=True)
+def find_trade(w, s, ident):
+    """Position of the live pool entry of symbol s with an id, -1 when it is not there."""
+    floor = pool_floor(w.pool, w.c)
+    link = w.rows_i[s, R_POOL_HEAD]
+    while link > 0:
+        pos = link - 1
+        if pos < floor:
+            break
+        entry = w.pool[pos % w.pool.shape[0]]
+        if entry.id == ident and entry.dead_n == 0:
+            return pos
+        link = entry.prev
+    return -1
+
+
+@njit(cache=True, nogil=True)
+def _minute_walk(f, i, bits, key, price, size):
+    if bits & COND_VOLUME:
+        i[I_M_TRADES] += 1
+        f[M_VOLUME] += size
+    if bits & (COND_HILO | COND_LAST):
+        if not price <= f[M_HIGH]:
+            f[M_HIGH] = price
+        if not price >= f[M_LOW]:
+            f[M_LOW] = price
+    if not bits & COND_LAST:
+        return
+    if bits & POOL_LATE:
+        if i[I_M_LATE] == NO_KEY or key < i[I_M_LATE]:
+            i[I_M_LATE] = key
+            f[M_LATE_OPEN] = price
+        return
+    if i[I_M_OPEN] == NO_KEY or key < i[I_M_OPEN]:
+        i[I_M_OPEN] = key
+        f[M_OPEN] = price
+    if key > i[I_M_CLOSE]:
+        i[I_M_CLOSE] = key
+        f[M_CLOSE] = price
+
+
+@njit(cache=True, nogil=True)
+def _session_walk(f, i, bits, key, price, size, event_ns):
+    if bits & COND_VOLUME:
+        i[I_S_TRADES] += 1
+        f[S_VOLUME] += size
+    if bits & COND_HILO:
+        if not price <= f[S_HIGH] or (price == f[S_HIGH] and key < i[I_HIGH_KEY]):
+            f[S_HIGH] = price
+            i[I_HIGH_KEY] = key
+            i[I_HIGH_EVENT] = event_ns
+        if not price >= f[S_LOW] or (price == f[S_LOW] and key < i[I_LOW_KEY]):
+            f[S_LOW] = price
+            i[I_LOW_KEY] = key
+            i[I_LOW_EVENT] = event_ns
+    if bits & COND_LAST:
+        if i[I_S_OPEN] == NO_KEY or key < i[I_S_OPEN]:
+            i[I_S_OPEN] = key
+            f[S_OPEN] = price
+        if key > i[I_S_CLOSE]:
+            i[I_S_CLOSE] = key
+            f[S_CLOSE] = price
+
+
+@njit(cache=True, nogil=True)
+def walk(w, s, minute, session, k):
+    """Rebuild one minute, one session and the last price of symbol s into scratch row k."""
+    f, i = w.sf[k], w.si[k]
+    f[:] = np.nan
+    f[M_VOLUME] = 0.0
+    f[S_VOLUME] = 0.0
+    i[:] = NO_KEY
+    i[I_M_TRADES] = 0
+    i[I_S_TRADES] = 0
+    i[I_LOST] = 0
+    i[I_HIGH_EVENT] = 0
+    i[I_LOW_EVENT] = 0
+    floor = pool_floor(w.pool, w.c)
+    link = w.rows_i[s, R_POOL_HEAD]
+    while link > 0:
+        pos = link - 1
+        if pos < floor:
+            i[I_LOST] = 1
+            break
+        entry = w.pool[pos % w.pool.shape[0]]
+        link = entry.prev
+        if entry.dead_n != 0:
+            continue
+        bits = entry.cond & POOL_BITS
+        key = pos - (entry.cond >> POOL_SHIFT)
+        if bits & COND_LAST and key > i[I_LAST_KEY]:
+            i[I_LAST_KEY] = key
+            i[I_LAST_EVENT] = entry.event_ns
+            f[LAST_PRICE] = entry.price
+            f[LAST_SIZE] = entry.size
+        if entry.event_ns // NS_PER_MINUTE == minute:
+            _minute_walk(f, i, bits, key, entry.price, entry.size)
+        if session_of(entry.event_ns, w.c) == session:
+            _session_walk(f, i, bits, key, entry.price, entry.size, entry.event_ns)
+    if i[I_M_OPEN] == NO_KEY:
+        f[M_OPEN] = f[M_LATE_OPEN]
+        f[M_CLOSE] = f[M_LATE_OPEN]
+
+
+@njit(cache=True, nogil=True)
+def _same(a, b):
+    return a == b or (np.isnan(a) and np.isnan(b))
+
+
+@njit(cache=True, nogil=True)
+def _same_volume(a, b):
+    return abs(a - b) <= VOLUME_RTOL * max(1.0, abs(b))
+
+
+@njit(cache=True, nogil=True)
+def _amend_last(w, s, key):
+    """If the changed trade had set last: the newest one that stands sets it; none left: unknown."""
+    if w.si[0, I_LAST_KEY] != key:
+        return
+    w.rows_f[s, R_LAST] = w.sf[1, LAST_PRICE]
+    w.rows_f[s, R_LAST_SIZE] = w.sf[1, LAST_SIZE]
+    if w.si[1, I_LAST_KEY] != NO_KEY:
+        w.rows_i[s, R_LAST_EVENT] = w.si[1, I_LAST_EVENT]
+    else:
+        w.rows_i[s, R_LAST_EVENT] = 0
+        w.rows_i[s, R_SEEN] = w.si[1, I_LOST]
+
+
+@njit(cache=True, nogil=True)
+def _amend_session(w, s, session, bits, key, trades, size, value):
+    """Sums of a session by difference; extremes, open and close from the pool if it explains what
+    stands there, else marked approximate."""
+    complete = w.si[0, I_S_TRADES] == w.rows_i[s, R_TRADES + session] and _same_volume(
+        w.sf[0, S_VOLUME], w.rows_f[s, R_VOLUME + session]
+    )
+    if bits & COND_HILO:
+        high, low = w.rows_f[s, R_HIGH + session], w.rows_f[s, R_LOW + session]
+        if complete and _same(w.sf[0, S_HIGH], high) and _same(w.sf[0, S_LOW], low):
+            w.rows_f[s, R_HIGH + session] = w.sf[1, S_HIGH]
+            w.rows_f[s, R_LOW + session] = w.sf[1, S_LOW]
+            w.rows_i[s, R_HIGH_EVENT + session] = w.si[1, I_HIGH_EVENT]
+            w.rows_i[s, R_LOW_EVENT + session] = w.si[1, I_LOW_EVENT]
+        else:
+            w.rows_i[s, R_APPROX] |= 1 << session
+            w.c[C_APPROX] += 1
+    if bits & COND_LAST and session == RTH:
+        if key == w.si[0, I_S_CLOSE]:
+            w.rows_f[s, R_CLOSE_RTH] = w.sf[1, S_CLOSE]
+        if key == w.si[0, I_S_OPEN] and complete:
+            w.rows_f[s, R_OPEN_RTH] = w.sf[1, S_OPEN]
+    if bits & COND_VOLUME:
+        w.rows_i[s, R_TRADES + session] += trades
+        w.rows_f[s, R_VOLUME + session] += size
+        w.rows_f[s, R_PV + session] += value
+        w.rows_f[s, R_CUMULATIVE] += size
+        if w.rows_i[s, R_TRADES + session] == 0:
+            w.rows_f[s, R_VOLUME + session] = 0.0
+            w.rows_f[s, R_PV + session] = 0.0
+        if w.rows_i[s, R_TRADES] + w.rows_i[s, R_TRADES + 1] + w.rows_i[s, R_TRADES + 2] == 0:
+            w.rows_f[s, R_CUMULATIVE] = 0.0
+
+
+@njit(cache=True, nogil=True)
+def _amend_bar(w, bar, count, bits, trades, size, value):
+    """Change one bar: `bar` is float64[6], open to pv of an open minute or of an event, changed in
+    place; `count` its trades before. Returns the trades after, and whether prices are exact."""
+    exact = True
+    if bits & (COND_LAST | COND_HILO):
+        exact = w.si[0, I_M_TRADES] == count and _same_volume(w.sf[0, M_VOLUME], bar[4])
+        unpriced = np.isnan(bar[3])
+        for word in range(4):
+            known = _same(w.sf[0, word], bar[word])
+            exact = exact and (known or (unpriced and np.isnan(w.sf[0, M_CLOSE])))
+        if exact:
+            bar[:4] = w.sf[1, :4]
+    if bits & COND_VOLUME:
+        count += trades
+        bar[4] += size
+        bar[5] += value
+        if count == 0:
+            bar[4] = 0.0
+            bar[5] = 0.0
+    return count, exact
+
+
+@njit(cache=True, nogil=True)
+def _amend_minute(w, s, minute, bits, trades, size, value, flag):
+    """Change the open minute or the final bar that holds the trade."""
+    for o in (R_MINUTES, NEWER):
+        if w.rows_i[s, o + O_MINUTE] == minute:
+            bar = w.rows_f[s, o + O_OPEN : o + O_OPEN + 6]
+            count = w.rows_i[s, o + O_TRADES]
+            count, exact = _amend_bar(w, bar, count, bits, trades, size, value)
+            w.rows_i[s, o + O_TRADES] = count
+            w.rows_i[s, o + O_FLAGS] |= flag if exact else flag | FLAG_APPROX
+            return
+    e = revise_event(w, s, minute, False)
+    if e < 0:
+        w.c[C_TOO_LATE] += 1
+        return
+    b = E_BAR + B_OPEN
+    bar = w.ev_f[e, b : b + 6]
+    word = w.ev_i[e, E_BAR + B_TRADES_FLAGS]
+    w.sf[0, 13:16] = bar[:3]
+    close = bar[3]
+    count, exact = _amend_bar(w, bar, word & 0xFFFFFFFF, bits, trades, size, value)
+    flags = (word >> 32) | (flag if exact else flag | FLAG_APPROX)
+    w.ev_i[e, E_BAR + B_TRADES_FLAGS] = count | (flags << 32)
+    if np.isnan(bar[3]):
+        bar[:4] = np.nan
+        before = (w.sf[0, 13], w.sf[0, 14], w.sf[0, 15], close)
+        keep_prices(w, e, before)
+    settle(w, s, e)
+
+
+@njit(cache=True, nogil=True)
+def amend(w, kind, s, ident, price, size):
+    """A CORRECTION or CANCEL of the trade `ident` of symbol s; price and size are the new ones."""
+    cancel = kind == TICK_CANCEL
+    w.c[C_CANCELS if cancel else C_CORRECTIONS] += 1
+    pos = find_trade(w, s, ident)
+    if pos < 0:
+        w.c[C_UNMATCHED] += 1
+        w.c[C_APPROX] += 1
+        for session in range(3):
+            if w.rows_i[s, R_TRADES + session] > 0:
+                w.rows_i[s, R_APPROX] |= 1 << session
+        return
+    entry = w.pool[pos % w.pool.shape[0]]
+    event_ns, cond = entry.event_ns, entry.cond
+    old_price, old_size = entry.price, entry.size
+    key = pos - (cond >> POOL_SHIFT)
+    bits = cond & POOL_BITS
+    minute = event_ns // NS_PER_MINUTE
+    session = session_of(event_ns, w.c)
+    walk(w, s, minute, session, 0)
+    entry.dead_n = w.c[C_N]
+    trades, d_size, d_value = -1, -old_size, -old_price * old_size
+    if not cancel:
+        shift = min(w.c[C_POOL_TAIL] - key, POOL_SHIFT_MAX)
+        cond = bits | (shift << POOL_SHIFT)
+        pool_append(w.pool, w.rows_i, w.c, s, ident, event_ns, price, size, cond)
+        trades, d_size, d_value = 0, size - old_size, price * size - old_price * old_size
+    walk(w, s, minute, session, 1)
+    _amend_last(w, s, key)
+    if session != OUTSIDE:
+        _amend_session(w, s, session, bits, key, trades, d_size, d_value)
+        flag = FLAG_CANCELLED if cancel else FLAG_CORRECTED
+        _amend_minute(w, s, minute, bits, trades, d_size, d_value, flag)
+
+
+@njit(cache=True, nogil=True)
+def sanitise_pool(pool, n):
+    """Undo what cycles after n did to the pool: clear their entries, revive what they killed."""
+    for pos in range(pool.shape[0]):
+        entry = pool[pos]
+        if entry.n > n:
+            entry.id = 0
+            entry.event_ns = 0
+            entry.price = 0.0
+            entry.size = 0.0
+            entry.prev = 0
+            entry.n = 0
+            entry.dead_n = 0
+            entry.sym = 0
+            entry.cond = 0
+        elif entry.dead_n > n:
+            entry.dead_n = 0

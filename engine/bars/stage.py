@@ -1,0 +1,366 @@
+"""The sequencer: decides cycles, executes them into snapshot cells, recovers after a kill."""
+
+import numpy as np
+
+from engine.bars.admission import SymbolMap
+from engine.bars.apply_nb import apply_ticks, end_cursor
+from engine.bars.decision import (
+    END_OF_INPUT,
+    check_crc,
+    decision_crc,
+    find_decision,
+    next_live,
+)
+from engine.bars.errors import BarsError
+from engine.bars.events_nb import close_minutes, forget_events
+from engine.bars.genesis import closed_minute, empty_rows, init_genesis, new_head, roll_session
+from engine.bars.history import bar_words, event_words, row_words, write_histories
+from engine.bars.layout import (
+    ADMIT_PENDING,
+    C_ADMIT_RING,
+    C_APPROX,
+    C_CAPACITY,
+    C_CLOSE,
+    C_CLOSED,
+    C_END,
+    C_EVENTS,
+    C_FULL,
+    C_GAPS,
+    C_N,
+    C_OPEN,
+    C_POOL_FLOOR,
+    C_START,
+    C_T,
+    C_TICKS,
+    C_WORDS,
+    COUNTERS,
+    SPARE_APPROX,
+    SPARE_GAPS,
+    Work,
+)
+from engine.bars.pool_nb import sanitise_pool
+from engine.domain import records
+from engine.domain.tables import EngineTables
+from shm.fences import read_word
+from shm.ring import Ring
+from shm.words import WORD_STRIDE
+
+GATE = "bars"
+
+__all__ = ["BarsStage", "empty_rows", "new_head", "roll_session"]
+
+
+class BarsStage:
+    """Bars over one set of tables. n is the newest published cycle, head its CELL_HEAD (a copy).
+
+    A stage starts with `init_genesis` (a new stream) or `recover` (any later process), then goes on
+    with: decision = decide_replay() or decide_live(...); if there is one, execute(decision).
+    """
+
+    def __init__(self, tables: EngineTables) -> None:
+        self.tables = tables
+        sizes = tables.sizes
+        self.n = -1
+        self.head = np.zeros(1, records.CELL_HEAD)[0]
+        self.symbols = SymbolMap(tables)
+        self._rows = np.zeros(sizes.rows, records.ROW)
+        self._events = [event_words(tables.cell.events[slot]) for slot in range(4)]
+        bars_f, bars_i = bar_words(tables.history.bars)
+        rows_f, rows_i = row_words(self._rows)
+        self._work = Work(
+            rows_f=rows_f,
+            rows_i=rows_i,
+            pool=tables.history.pool,
+            bars_f=bars_f,
+            bars_i=bars_i,
+            ev_f=self._events[0][0],
+            ev_i=self._events[0][1],
+            ev_prev=np.zeros(sizes.bar_events, np.int32),
+            ev_head=np.zeros(sizes.rows, np.int32),
+            c=np.zeros(C_WORDS, np.int64),
+            sf=np.zeros((2, 16)),
+            si=np.zeros((2, 16), np.int64),
+        )
+
+    # -- start -----------------------------------------------------------------------------------
+    def init_genesis(self, rows: np.ndarray, head: np.ndarray | np.void) -> None:
+        """Publish cell 0 (see `genesis.init_genesis`) and start from it."""
+        init_genesis(self.tables, rows, head)
+        self._load(0)
+
+    def recover(self) -> None:
+        """Go on from shared memory alone: finish a sealed cell, undo what a cycle left half done,
+        execute again every decision after the newest published cell."""
+        cells = self.tables.cell.cells
+        n = cells.published()
+        if n < 0:
+            raise BarsError("there is no published cycle to go on from: genesis is missing")
+        if cells.sealed() == n + 1:
+            n += 1
+            self._publish(n)
+        self._load(n)
+        sanitise_pool(self.tables.history.pool, n)
+        while (found := find_decision(self.tables.decisions, self.n + 1)) is not None:
+            if not self.execute(found[1]):
+                return
+
+    def _load(self, n: int) -> None:
+        cell = self.tables.cell
+        slot = cell.cells.slot(n)
+        self.n = n
+        self.head = cell.heads[slot].copy()
+        self._rows[:] = cell.rows[slot]
+        self._work.ev_head.fill(0)
+        self.symbols.rebuild(self.head["symbol_count"])
+        if n > 0:
+            self._release(n)
+
+    # -- decide ----------------------------------------------------------------------------------
+    @property
+    def ended(self) -> bool:
+        """True when the newest published cycle was the last one of the stream."""
+        return bool(int(self.head["flags"]) & records.DECISION_END)
+
+    def gates_ready(self, n: int) -> bool:
+        """True when indicators and every scan worker have applied cycle n."""
+        indicators, scan = self.tables.indicators, self.tables.scan
+        if read_word(indicators.words, indicators.STATE * WORD_STRIDE) >> 1 != n:
+            return False
+        workers = range(self.tables.sizes.workers)
+        return all(read_word(scan.words, worker * WORD_STRIDE) == n for worker in workers)
+
+    def _may_decide(self) -> bool:
+        return not self.ended and self.gates_ready(self.n) and self.tables.decisions.free() > 0
+
+    def decide_replay(self, flags: int = 0, decided_ns: int = 0) -> np.void | None:
+        """Write the next decision in tape time; None while a watermark or a gate is not there yet.
+
+        Every grid point is decided. At the end of input the cycles go on until no minute is open;
+        the one after that ends the stream. A ring that is full of records up to T_k is cut at its
+        tail (its feed cannot go on before it is read). flags: DECISION_UNRECORDED or 0.
+        """
+        pending = self._pending()
+        if pending is not None or not self._may_decide():
+            return pending
+        t_ns = int(self.head["t_ns"]) + self._interval_ns
+        marks = [ring.mark() for ring in self.tables.ticks.rings]
+        ends = self._end_cursors(t_ns)
+        for feed, mark in enumerate(marks):
+            if mark < t_ns and not self._is_full(feed, ends[feed]):
+                return None
+        if min(marks) == END_OF_INPUT and self._all_done():
+            flags |= records.DECISION_END
+        return self._write(t_ns, ends, marks, flags, 0, decided_ns)
+
+    def decide_live(
+        self, now_ns: int, wait_ns: int, flags: int = 0, anchor_ns: int = 0, decided_ns: int = 0
+    ) -> np.void | None:
+        """Write the next decision at engine time now_ns; None while it is too early or gated.
+
+        T_k is the latest grid point that every watermark has reached or that has been waited for
+        longer than wait_ns; then lagging rings are cut at their tail and the record says so.
+        flags: DECISION_UNRECORDED, DECISION_REANCHORED or 0.
+        """
+        pending = self._pending()
+        if pending is not None or not self._may_decide():
+            return pending
+        marks = [ring.mark() for ring in self.tables.ticks.rings]
+        t_ns = next_live(int(self.head["t_ns"]), now_ns, wait_ns, self._interval_ns, marks)
+        if t_ns is None:
+            return None
+        return self._write(t_ns, self._end_cursors(t_ns), marks, flags, anchor_ns, decided_ns)
+
+    @property
+    def _interval_ns(self) -> int:
+        return int(self.tables.session[0]["interval_ns"])
+
+    def _pending(self) -> np.void | None:
+        found = find_decision(self.tables.decisions, self.n + 1)
+        return None if found is None else found[1]
+
+    def _end_cursors(self, t_ns: int) -> list[int]:
+        """End cursor of every ring for T_k; marks were read before, so the tails are new enough."""
+        ends = []
+        for feed, ring in enumerate(self.tables.ticks.rings):
+            start, newest = int(self.head["tick_end"][feed]), int(self.head["max_recv_ns"][feed])
+            end = end_cursor(self.tables.ticks.data, feed, start, ring.tail(), newest, t_ns)
+            ends.append(int(end))
+        return ends
+
+    def _is_full(self, feed: int, end: int) -> bool:
+        ring = self.tables.ticks.rings[feed]
+        return end == ring.tail() and end - ring.gate(GATE) >= ring.capacity
+
+    def _all_done(self) -> bool:
+        """True when every record is applied and no minute is open."""
+        for feed, ring in enumerate(self.tables.ticks.rings):
+            if ring.tail() != int(self.head["tick_end"][feed]):
+                return False
+        return bool((self._rows["minutes"]["minute"] < 0).all())
+
+    def _ends_stream(self, t_ns: int, control_end: int) -> bool:
+        """True if the session rolls at T_k or a control record asks for the end."""
+        roll_ns = int(self.tables.session[0]["roll_ns"])
+        start = int(self.head["control_end"])
+        parts = self.tables.control.slices(start, control_end)
+        asked = any((part["kind"] == records.CONTROL_END).any() for part in parts)
+        return asked or (0 < roll_ns <= t_ns)
+
+    def _write(
+        self,
+        t_ns: int,
+        ends: list[int],
+        marks: list[int],
+        flags: int,
+        anchor_ns: int,
+        decided_ns: int,
+    ) -> np.void:
+        interval_ns = self._interval_ns
+        decision = np.zeros(1, records.DECISION)
+        record: np.void = decision[0]
+        record["n"] = self.n + 1
+        record["k"] = t_ns // interval_ns
+        record["t_ns"] = t_ns
+        record["tick_end"][: len(ends)] = ends
+        control_end = self.tables.control.tail()
+        record["control_end"] = control_end
+        record["rules_version"] = self.tables.rules.latest()
+        if min(marks) < t_ns:
+            flags |= records.DECISION_LAGGING
+        if self._ends_stream(t_ns, control_end):
+            flags |= records.DECISION_END
+        record["flags"] = flags
+        record["absent"] = (t_ns - int(self.head["t_ns"])) // interval_ns - 1
+        record["anchor_ns"] = anchor_ns
+        record["decided_ns"] = decided_ns
+        record["crc"] = decision_crc(record)
+        if self.tables.decisions.publish(decision) != 1:
+            raise BarsError(f"decision {self.n + 1} found no room in the decision log")
+        return record
+
+    # -- execute ---------------------------------------------------------------------------------
+    def execute(self, decision: np.void) -> bool:
+        """Do cycle n exactly as decided: ticks, minutes, cell, histories, publication, gates.
+
+        False, with nothing done, while the bar ring may have no room for its bars: try again.
+        """
+        n = int(decision["n"])
+        if n != self.n + 1:
+            raise BarsError(f"decision {n} does not follow cycle {self.n}")
+        check_crc(decision)
+        if self.tables.bar_ring.free() < self.tables.sizes.bar_events:
+            return False
+        cell = self.tables.cell
+        slot = cell.cells.slot(n)
+        head = self._apply(decision, slot)
+        np.copyto(cell.rows[slot].view(np.int64), self._rows.view(np.int64))
+        cell.heads[slot] = head
+        cell.cells.seal(n)
+        self._publish(n)
+        self.n, self.head = n, head
+        self._release(n)
+        return True
+
+    def _publish(self, n: int) -> None:
+        """From the sealed cell: histories, the bars not in the bar ring yet, publication."""
+        tables, cell = self.tables, self.tables.cell
+        write_histories(tables, n)
+        slot = cell.cells.slot(n)
+        count = int(cell.heads[slot]["event_count"])
+        start = int(cell.heads[slot]["bar_tail"]) - count
+        done = tables.bar_ring.tail() - start
+        if done < count:
+            tables.bar_ring.publish(cell.events[slot][done:count])
+        cell.cells.publish(n)
+
+    def _context(self, decision: np.void) -> None:
+        c, head, session = self._work.c, self.head, self.tables.session[0]
+        for name, word in COUNTERS:
+            c[word] = head[name]
+        pool = len(self.tables.history.pool)
+        feeds = self.tables.sizes.feeds
+        ticks = int((decision["tick_end"][:feeds] - head["tick_end"][:feeds]).sum())
+        c[C_N] = decision["n"]
+        c[C_T] = decision["t_ns"]
+        c[C_CLOSED] = head["closed_minute"]
+        for name, word in zip(
+            ("start_ns", "open_ns", "close_ns", "end_ns"),
+            (C_START, C_OPEN, C_CLOSE, C_END),
+            strict=True,
+        ):
+            c[word] = session[name]
+        c[C_FULL] = self._is_used_up(head["symbol_count"])
+        c[C_POOL_FLOOR] = int(head["pool_tail"]) + min(0, ticks - pool)
+        c[C_EVENTS] = 0
+        c[C_GAPS] = head["spare"][SPARE_GAPS]
+        c[C_APPROX] = head["spare"][SPARE_APPROX]
+
+    def _is_used_up(self, counts: np.ndarray) -> bool:
+        sizes = self.tables.sizes
+        return int(counts[: sizes.workers].sum()) >= sizes.capacity
+
+    def _apply(self, decision: np.void, slot: int) -> np.void:
+        """Apply the ticks and close the minutes of a cycle; its new head."""
+        self._work = self._work._replace(ev_f=self._events[slot][0], ev_i=self._events[slot][1])
+        self._context(decision)
+        head: np.void = self.head.copy()
+        feeds = self.tables.sizes.feeds
+        self._take_ticks(head, decision["tick_end"][:feeds].copy())
+        c = self._work.c
+        t_ns = int(decision["t_ns"])
+        closed = closed_minute(t_ns, int(self.tables.session[0]["grace_ns"]))
+        if closed > int(head["closed_minute"]):
+            close_minutes(self._work, closed)
+            head["closed_minute"] = closed
+        forget_events(self._work)
+        for name in ("n", "k", "t_ns", "tick_end", "control_end", "rules_version", "flags"):
+            head[name] = decision[name]
+        for name, word in COUNTERS:
+            head[name] = c[word]
+        head["bar_tail"] += c[C_EVENTS]
+        head["second"] = t_ns // records.NS_PER_SECOND
+        head["minute"] = t_ns // records.NS_PER_MINUTE
+        head["spare"][SPARE_GAPS] = c[C_GAPS]
+        head["spare"][SPARE_APPROX] = c[C_APPROX]
+        return head
+
+    def _take_ticks(self, head: np.void, ends: np.ndarray) -> None:
+        feeds = self.tables.sizes.feeds
+        data = self.tables.ticks.data
+        pos = head["tick_end"][:feeds].copy()
+        newest = head["max_recv_ns"][:feeds].copy()
+        counts = head["symbol_count"].copy()
+        idmap, c = self.symbols.idmap, self._work.c
+        while apply_ticks(self._work, data, pos, ends, newest, idmap) == ADMIT_PENDING:
+            feed = int(c[C_ADMIT_RING])
+            tick = data[feed, pos[feed] & (data.shape[1] - 1)]
+            admitted = self.symbols.admit(feed, tick, counts)
+            c[C_TICKS if admitted else C_CAPACITY] += 1
+            c[C_FULL] = self._is_used_up(counts)
+            if admitted:
+                self._inherit_gap(feed, int(tick["sym"]))
+            newest[feed] = max(int(newest[feed]), int(tick["recv_ns"]))
+            pos[feed] += 1
+        head["max_recv_ns"][:feeds] = newest
+        head["symbol_count"] = counts
+
+    def _inherit_gap(self, feed: int, number: int) -> None:
+        """A ticker admitted while its whole feed has a gap is blind from the start."""
+        if int(self._work.c[C_GAPS]) >> feed & 1:
+            symbol = self.symbols.idmap[feed, number]
+            self._rows["blind"][symbol] |= 1 << feed
+
+    def _release(self, n: int) -> None:
+        """Cell n is published: rings may drop what came before cell n - 1."""
+        before = self.tables.cell.heads[self.tables.cell.cells.slot(n - 1)]
+        for feed, ring in enumerate(self.tables.ticks.rings):
+            _advance(ring, int(before["tick_end"][feed]))
+        _advance(self.tables.control, int(before["control_end"]))
+        found = find_decision(self.tables.decisions, n)
+        if found is not None:
+            _advance(self.tables.decisions, found[0])
+
+
+def _advance(ring: Ring, position: int) -> None:
+    if position > ring.gate(GATE):
+        ring.set_gate(GATE, position)
