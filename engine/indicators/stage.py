@@ -1,5 +1,6 @@
 """The indicator stage: one step per cycle, built in the copy that nobody reads, then flipped."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,7 +20,8 @@ _LONGEST_CLOSES, _LONGEST_MINUTES = 200, step_nb.MINUTES_2
 class IndicatorsStage:
     """Keeps the indicator table level with the published cells; the only writer of the table.
 
-    Raises EngineError if the tables are too small for the windows of the registry.
+    Call recover() before the first step. Raises EngineError if the tables are too small for the
+    windows of the registry.
     """
 
     def __init__(self, tables: EngineTables) -> None:
@@ -35,23 +37,23 @@ class IndicatorsStage:
         rows = self._table.closes.shape[1]
         self._seen = np.zeros(rows, np.uint8)
         self._dirty = np.zeros(rows, np.uint8)
-        self._bars_max = self._table.closes.shape[0] - _LONGEST_CLOSES
         ring = self._table.closes.shape[0]
+        self._bars_max = ring - _LONGEST_CLOSES
         if ring <= _LONGEST_CLOSES or ring & (ring - 1):
             raise EngineError(
-                f"the close ring holds {ring} bars, a power of two above {_LONGEST_CLOSES} is needed"
+                f"the close ring holds {ring} bars, not a power of two above {_LONGEST_CLOSES}"
             )
         if self._bars_f.shape[0] <= _LONGEST_MINUTES:
             raise EngineError(
                 f"bars.history_bars is {self._bars_f.shape[0]}, "
                 f"at least {_LONGEST_MINUTES + 1} are needed"
             )
-        self.recover()
 
     def recover(self) -> None:
         """Bring the other copy level with the current one after a start: it may be half built."""
         level_copies(self._table)
 
+    @property
     def state_n(self) -> int:
         """The cycle that the current copy holds."""
         return int(read_word(self._table.words, IndicatorTable.STATE)) >> 1
@@ -79,7 +81,7 @@ class IndicatorsStage:
     def _windows_end(self, copy: int) -> int:
         """The closed minute that the windows in time of a copy end with, -1 before the first."""
         minute = float(self._table.values[copy, step_nb.W_MINUTE, 0])
-        return int(minute) if minute == minute else -1
+        return -1 if math.isnan(minute) else int(minute)
 
     def _build(self, n: int, old: int, count: int, closed: int, advanced: bool) -> None:
         """Make the other copy the state of n."""

@@ -1,4 +1,5 @@
 """Kernels of the indicators: one bar forward for one symbol, windows in time for all."""
+# mypy: allow-untyped-defs, allow-untyped-calls
 
 import numpy as np
 from numba import njit
@@ -224,9 +225,9 @@ def step_events(
 
     events_f, events_i: words of BAR_EVENT [any, 12]. seen: uint8[rows], zero, set for symbols in
     `changed[new]`. dirty: uint8[rows], zero, set for symbols whose rolling sums cannot just move
-    on: an event of a minute up to `closed`, which their windows hold already. bars_max: a symbol with this many
-    new bars in one step loses its close windows, because the ring would no longer hold what a
-    repetition of this step needs.
+    on: an event of a minute up to `closed`, which their windows hold already. bars_max: a symbol
+    with more new bars in one step starts its close windows again, because the ring would no
+    longer hold what a repetition of this step needs.
     """
     touched = 0
     for e in range(count):
