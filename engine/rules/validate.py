@@ -174,7 +174,7 @@ class _Reader:
 
     def read(self) -> Rule | None:
         if not isinstance(self.document, dict):
-            self.complain(f"is {_show(self.document)}, expected an object")
+            self.problems.append(f"{self.label} is {_show(self.document)}, expected an object")
             return None
         before = len(self.problems)
         rule_id = self.read_id()

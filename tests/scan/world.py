@@ -49,7 +49,7 @@ class _SetColumns:
 
 
 class World:
-    """Tables, workers and a merge. `cycle` runs one cycle with the symbols given, admitting new ones."""
+    """Tables, workers and a merge. `cycle` runs one cycle and admits tickers it has not seen."""
 
     def __init__(self, workers: int = 1, capacity: int = 192, **sizes: int) -> None:
         self.sizes = Sizes(
