@@ -99,7 +99,11 @@ class RoleContext:
         return self._terminated or self.line.get(self.line.STOP) != 0
 
     def request(self, kind: str, **payload: object) -> None:
-        """Ask the supervisor: "stop" (reason=, exit_code=), "restart" (arguments=[...]), "log"."""
+        """Ask the supervisor for something.
+
+        "stop" (reason=, exit_code=): end the engine. "restart" (arguments=[...], without: this
+        run's own): end it and start the program anew. "log": put the payload into its log.
+        """
         self._upward.send(self.key, kind, payload)
 
     def orders_fileno(self) -> int:

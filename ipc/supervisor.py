@@ -51,7 +51,8 @@ class Parts:
     forward: commands sent on to a role, command -> role key. waiting: input that waits for a role
     (default: the LAG word of its line). describe: more for the status. on_turn: called about ten
     times a second. cleanup: after the last role has gone, before the lock is given back.
-    relaunch: the argument list before a restart's own, to execute this program anew.
+    relaunch: the argument list before a restart's own, to execute this program anew; arguments:
+    those of this run, for a restart that names none.
     """
 
     engine: str
@@ -67,6 +68,7 @@ class Parts:
     on_turn: Callable[[], None] | None = None
     cleanup: Callable[[], None] | None = None
     relaunch: Sequence[str] = ()
+    arguments: Sequence[str] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -243,8 +245,9 @@ class Supervisor:
             reason = str(payload.get("reason") or f"{request.role} asked to stop.")
             self.end(int(payload.get("exit_code") or 0), reason)
         elif request.kind == "restart":
-            arguments = tuple(str(part) for part in payload.get("arguments") or ())
-            self.end(policy.EXIT_OK, f"{request.role} asked for a new start.", arguments)
+            given = payload.get("arguments")
+            arguments = self.parts.arguments if given is None else [str(part) for part in given]
+            self.end(policy.EXIT_OK, f"{request.role} asked for a new start.", tuple(arguments))
         elif request.kind == "log":
             self.log.info("told", **{**payload, "child": request.role, "child_pid": request.pid})
         else:

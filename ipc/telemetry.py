@@ -25,7 +25,7 @@ class Series:
 
 SERIES: tuple[Series, ...] = (
     Series("scan_cycle_seconds", "histogram", "ns", "From the published cell to the commit."),
-    Series("tick_processing_latency_seconds", "histogram", "ns", "From a tick received to its cell."),
+    Series("tick_processing_latency_seconds", "histogram", "ns", "From a tick to its cell."),
     Series("tick_to_alert_seconds", "histogram", "ns", "From a tick received to its alert stored."),
     Series("alert_delivery_latency_seconds", "histogram", "ns", "From an alert to its delivery."),
     Series("symbols_scanned_total", "counter", "symbols", "Symbols evaluated, once per cycle."),
@@ -33,7 +33,7 @@ SERIES: tuple[Series, ...] = (
     Series("alerts_delivered_total", "counter", "alerts", "Alerts handed to a receiver."),
     Series("alerts_capped_total", "counter", "alerts", "Firings over rules.max_alerts_per_cycle."),
     Series("tick_processed_total", "counter", "ticks", "Ticks applied."),
-    Series("ticks_refused_total", "counter", "ticks", "Ticks refused: future, no room, impossible."),
+    Series("ticks_refused_total", "counter", "ticks", "Ticks refused: future, no room, bad."),
     Series("rows_malformed_total", "counter", "rows", "Rows of the input skipped as malformed."),
     Series("cycles_total", "counter", "cycles", "Cycles executed."),
     Series("absent_cycles_total", "counter", "cycles", "Grid points left out because of lateness."),

@@ -109,6 +109,10 @@ class FeedSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_on
     loop: Annotated[
         bool, Meta(description="Begin again at the end; every loop is a new stream.")
     ] = True
+    stop_at_end: Annotated[
+        bool,
+        Meta(description="Without loop: stop the engine at the end; else the page stays up."),
+    ] = True
     watermark_wait_ms: Annotated[
         int,
         Meta(ge=1, le=60_000, description="Live only: how long a cycle waits for a lagging feed."),

@@ -91,3 +91,10 @@ def first_time_only(ctx: RoleContext) -> None:
         ctx.progress(5)
         os.kill(os.getpid(), signal.SIGKILL)
     counter(ctx)
+
+
+def switch(ctx: RoleContext) -> None:
+    """Ask for another start of the program."""
+    ctx.running()
+    ctx.request("restart", arguments=ctx.shared["arguments"])
+    run_loop(ctx, lambda: False)

@@ -1,0 +1,94 @@
+"""A short-lived child for work that must not stay in memory: fork, run, take its answer, reap."""
+
+import json
+import os
+import select
+import signal
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from ipc import process
+from ipc.errors import IpcError, ThreadsError
+from shm.clock import monotonic_ns
+
+
+class ErrandError(IpcError):
+    """Raised when the child failed, died or took too long; name says which errand it was."""
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(f"{name} {why}.")
+        self.name = name
+
+
+def run(name: str, work: Callable[[], Any], timeout_s: float) -> Any:
+    """Call `work` in a forked child and return its result, which must be JSON.
+
+    Raises ErrandError with the child's own sentence, or when it took longer than `timeout_s`.
+    """
+    threads = process.thread_count()
+    if threads != 1:
+        raise ThreadsError(threads)
+    read, write = os.pipe2(os.O_CLOEXEC)
+    parent_pid = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        _work(write, parent_pid, work)
+    os.close(write)
+    try:
+        content = _read_all(read, timeout_s)
+    finally:
+        os.close(read)
+        if process.run_state(pid) != "Z":
+            _finish(pid)
+        _, status = os.waitpid(pid, 0)
+    if content is None:
+        raise ErrandError(name, f"took longer than {timeout_s:g} s")
+    try:
+        answer = json.loads(content)
+    except ValueError:
+        code = os.waitstatus_to_exitcode(status)
+        raise ErrandError(name, f"ended without an answer, code {code}") from None
+    if answer["error"]:
+        raise ErrandError(name, f"failed: {answer['error'].rstrip('.')}")
+    return answer["result"]
+
+
+def _work(write: int, parent_pid: int, work: Callable[[], Any]) -> NoReturn:
+    code = 1
+    try:
+        process.die_with_parent(parent_pid)
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
+            signal.signal(number, signal.SIG_DFL)
+        try:
+            answer = {"error": "", "result": work()}
+        except Exception as error:  # noqa: BLE001 - the boundary of a process
+            answer = {"error": str(error) or type(error).__name__, "result": None}
+        with os.fdopen(write, "w", encoding="utf-8") as pipe:
+            json.dump(answer, pipe)
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def _finish(pid: int) -> None:
+    """It has answered or is late: a moment to leave by itself, then SIGKILL."""
+    deadline_ns = monotonic_ns() + 200_000_000
+    while process.run_state(pid) not in {"Z", ""} and monotonic_ns() < deadline_ns:
+        select.select([], [], [], 0.002)
+    if process.run_state(pid) not in {"Z", ""}:
+        os.kill(pid, signal.SIGKILL)
+
+
+def _read_all(read: int, timeout_s: float) -> bytes | None:
+    """Everything until the child closes its end; None: it took too long."""
+    deadline_ns = monotonic_ns() + int(timeout_s * 1e9)
+    parts: list[bytes] = []
+    while True:
+        left_s = (deadline_ns - monotonic_ns()) / 1e9
+        if left_s <= 0 or not select.select([read], [], [], left_s)[0]:
+            return None
+        part = os.read(read, 1 << 16)
+        if not part:
+            return b"".join(parts)
+        parts.append(part)
