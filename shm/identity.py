@@ -41,7 +41,14 @@ def _maps(proc: str, path: str) -> bool:
 
 def _holds(proc: str, path: str) -> bool:
     try:
-        links = [str(entry.readlink()) for entry in Path(proc, "fd").iterdir()]
+        entries = list(Path(proc, "fd").iterdir())
     except OSError:
         return False
-    return path in links
+    return any(_leads_to(entry, path) for entry in entries)
+
+
+def _leads_to(link: Path, path: str) -> bool:
+    try:
+        return str(link.readlink()) == path
+    except OSError:  # closed meanwhile; the one this listing itself was read through always is
+        return False
