@@ -1,4 +1,5 @@
-"""Sessions of a trading day in New York time: from a calendar entry and outer times to a SESSION record."""
+"""Sessions of a trading day in New York time: from a calendar entry and outer times to a SESSION
+record."""
 
 import dataclasses
 import datetime
@@ -17,12 +18,14 @@ _DAY = datetime.timedelta(days=1)
 
 
 class CalendarError(EngineError):
-    """Raised when the calendar does not know a day that is asked for, or a time of day is unusable."""
+    """Raised when the calendar does not know a day that is asked for, or a time of day is
+    unusable."""
 
 
 @dataclasses.dataclass(frozen=True)
 class TradingDay:
-    """One session of the exchange calendar: regular open and close in ns UTC; early: it closes early."""
+    """One session of the exchange calendar: regular open and close in ns UTC; early: it closes
+    early."""
 
     date: datetime.date
     open_ns: int
@@ -32,7 +35,8 @@ class TradingDay:
 
 @dataclasses.dataclass(frozen=True)
 class OuterTimes:
-    """Times of day in New York that no calendar knows: where pre-market starts, after-hours end, days roll."""
+    """Times of day in New York that no calendar knows: where pre-market starts, after-hours end,
+    days roll."""
 
     pre_open: datetime.time = datetime.time(4, 0)
     after_close: datetime.time = datetime.time(20, 0)
@@ -79,8 +83,9 @@ def day_at(
 ) -> TradingDay:
     """The trading day whose stream an instant belongs to: the first whose roll is still to come.
 
-    At a weekend or on a holiday that is the next trading day (everything is OUTSIDE until it starts).
-    Raises CalendarError when the calendar ends before the instant or begins after its date.
+    At a weekend or on a holiday that is the next trading day (everything is OUTSIDE until it
+    starts). Raises CalendarError when the calendar ends before the instant or begins after its
+    date.
     """
     date = exchange_date(moment_ns, roll)
     if not calendar or date < calendar[0].date - datetime.timedelta(days=10):
@@ -92,7 +97,8 @@ def day_at(
 
 
 def day_of(calendar: Sequence[TradingDay], date: datetime.date) -> TradingDay:
-    """The calendar's entry of a date. Raises CalendarError when the exchange does not trade then."""
+    """The calendar's entry of a date. Raises CalendarError when the exchange does not trade
+    then."""
     for day in calendar:
         if day.date == date:
             return day
@@ -109,8 +115,8 @@ def session_record(
 ) -> np.ndarray:
     """SESSION[1] of a trading day: pre-market start, open, close, end and the roll, all ns UTC.
 
-    The outer times never cut into regular hours: pre-market starts at the open at the latest, after-hours end
-    at the close at the earliest.
+    The outer times never cut into regular hours: pre-market starts at the open at the latest,
+    after-hours end at the close at the earliest.
     """
     session = np.zeros(1, SESSION)
     end = outer.after_close_early if day.early else outer.after_close
@@ -128,8 +134,8 @@ def session_record(
 def session_of(session: np.ndarray, event_ns: int) -> int:
     """PM, RTH, AH or OUTSIDE of an event in the SESSION[1] given.
 
-    Each session holds its first instant and not its last: a print stamped at the close is after hours. What
-    lies before the start or at and after the end is OUTSIDE, other days included.
+    Each session holds its first instant and not its last: a print stamped at the close is after
+    hours. What lies before the start or at and after the end is OUTSIDE, other days included.
     """
     if event_ns < session["start_ns"][0] or event_ns >= session["end_ns"][0]:
         return OUTSIDE

@@ -1,13 +1,15 @@
 """What a trade may change: from its sale conditions to the COND_* bits of a tick, by (tape, code).
 
-`conditions.csv` is the table. Its forms: `code` the sale conditions of the SIPs (one character; the CTA's
-regular sale is one blank), `id` the numbers Massive gives them, `word` the flag words of recordings, `mark`
-correction marks of TAQ files. `last` is yes, no or first (only if nothing set it before in the session).
+`conditions.csv` is the table. Its forms: `code` the sale conditions of the SIPs (one character;
+the CTA's regular sale is one blank), `id` the numbers Massive gives them, `word` the flag words of
+recordings, `mark` correction marks of TAQ files. `last` is yes, no or first (only if nothing set
+it before in the session).
 
-Sources: the consolidated rules of the CTS and UTP output specifications (SIP; as the dxFeed knowledge base
-transcribes them), Massive's conditions list where the SIPs have no code of their own, Lean's trade condition
-flags, the LOBSTER and TAQ formats. What the table cannot say exactly: a CTA sold last (L) sets last if it
-comes from the market centre that set it, here only if it is the first; a UTP one until 16:00:10, here always.
+Sources: the consolidated rules of the CTS and UTP output specifications (SIP; as the dxFeed
+knowledge base transcribes them), Massive's conditions list where the SIPs have no code of their
+own, Lean's trade condition flags, the LOBSTER and TAQ formats. What the table cannot say exactly:
+a CTA sold last (L) sets last if it comes from the market centre that set it, here only if it is
+the first; a UTP one until 16:00:10, here always.
 """
 
 import csv
@@ -50,7 +52,8 @@ class Effect:
     extended: bool
 
     def strictest(self, other: "Effect") -> "Effect":
-        """What a trade with both conditions may do. An extended-hours mark is not weakened by the other,
+        """What a trade with both conditions may do. An extended-hours mark is not weakened by the
+        other,
         but the other must let the price count for the mark to matter (see `bits`)."""
         return Effect(
             min(self.last, other.last),
@@ -67,8 +70,9 @@ UNKNOWN = Effect(0, False, True, False)
 def _combine(effects: Iterable[Effect]) -> int:
     """COND_* bits of all conditions of one trade together: the strictest wins.
 
-    An extended-hours mark (Form T) keeps the price out of last and high/low of the regular session; outside
-    of it the price counts when every other condition lets a price count without reserve.
+    An extended-hours mark (Form T) keeps the price out of last and high/low of the regular
+    session; outside of it the price counts when every other condition lets a price count without
+    reserve.
     """
     others, marked, volume_of_mark = REGULAR, False, True
     for effect in effects:
@@ -122,7 +126,8 @@ class Conditions:
         self._effects[form, "", key] = before.strictest(effect)
 
     def of_codes(self, codes: Iterable[str], tape: str = "") -> tuple[int, bool]:
-        """Bits of SIP sale conditions, one character each (`[" ", "T", "I"]`), on tape A, B, C or unknown.
+        """Bits of SIP sale conditions, one character each (`[" ", "T", "I"]`), on tape A, B, C or
+        unknown.
 
         A blank is no condition where it is not the CTA's regular sale.
         """

@@ -1,4 +1,5 @@
-"""Loads the exchange calendar from a small JSON file, made by a child process when it is missing or too short."""
+"""Loads the exchange calendar from a small JSON file, made by a child process when it is missing
+or too short."""
 
 import datetime
 import json
@@ -17,9 +18,9 @@ def load_calendar(
 ) -> list[TradingDay]:
     """Trading days of calendar `name` from first to last, in order.
 
-    The file `calendar_<name>.json` under `directory` is used when it covers the range; else a child exports
-    whole years around it (exchange_calendars pulls pandas in, which no role may carry) and the file is
-    replaced. Raises CalendarError when the child fails.
+    The file `calendar_<name>.json` under `directory` is used when it covers the range; else a
+    child exports whole years around it (exchange_calendars pulls pandas in, which no role may
+    carry) and the file is replaced. Raises CalendarError when the child fails.
     """
     path = directory / f"calendar_{name}.json"
     days = _read(path, name, first, last)
@@ -40,7 +41,8 @@ def load_calendar(
 def _read(
     path: Path, name: str, first: datetime.date, last: datetime.date
 ) -> list[TradingDay] | None:
-    """The days of a cached file, or None when it is absent, damaged, or does not cover the range."""
+    """The days of a cached file, or None when it is absent, damaged, or does not cover the
+    range."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
         if document["calendar"] != name:
