@@ -1,0 +1,207 @@
+"""Models of what changes in place under a version word: a seqlock row, a name with a redo record.
+
+They follow shm/seqlock_nb.py and shm/names_nb.py.
+"""
+
+from collections.abc import Hashable
+
+from tests.model.machine import (
+    ACQUIRE,
+    PLAIN,
+    RELEASE,
+    Block,
+    Memory,
+    Op,
+    Protocol,
+    Role,
+    Violation,
+    fence,
+    load,
+    store,
+)
+
+ROW_MUTANTS = {
+    # name: (caught under TSO, caught under ARM)
+    "no fence after the odd version": (False, True),
+    "odd version by store-release instead of a fence": (False, True),
+    "even version stored plainly": (False, True),
+    "reader opens with a plain load": (False, True),
+    "reader without acquire fence": (False, True),
+    "reader checks by load-acquire instead of a fence": (False, True),
+    "reader does not check again": (True, True),
+    "reader takes an odd version": (True, True),
+    "odd version never stored": (True, True),
+    "payload before the odd version": (True, True),
+    "successor bumps an odd row to even": (True, True),
+    "odd means plus one, whatever was there": (True, True),
+}
+
+
+def row(mutant: str = "", *, writes: int = 2, reads: int = 2, deaths: int = 2) -> Protocol:
+    """One row of two words, written again and again in place; the writer may die, a successor
+    writes the whole row again. Each attempt writes a value of its own, both words alike."""
+    memory = Memory()
+    version, data = memory.word("version"), memory.array("data", 2)
+
+    def writer(local: Hashable) -> Block | None:
+        match local:
+            case ("open", life):
+                return Block([load(version)], lambda v: ("write", life, v))
+            case ("write", life, v) if v < 2 * writes:
+                if mutant == "successor bumps an odd row to even" and v % 2:
+                    return Block([store(version, v + 1, RELEASE)], lambda: ("open", life))
+                return Block(row_ops(life, v), lambda: ("open", life))
+        return None
+
+    def row_ops(life: int, v: int) -> list[Op]:
+        odd = v + 1 if mutant == "odd means plus one, whatever was there" else v | 1
+        opens = [store(version, odd), fence(RELEASE)]
+        if mutant == "no fence after the odd version":
+            opens = opens[:1]
+        elif mutant == "odd version by store-release instead of a fence":
+            opens = [store(version, odd, RELEASE)]
+        elif mutant == "odd version never stored":
+            opens = opens[1:]
+        order = PLAIN if mutant == "even version stored plainly" else RELEASE
+        payload = [store(word, 10 * v + life + 1) for word in data]
+        if mutant == "payload before the odd version":
+            opens, payload = payload, opens
+        return [*opens, *payload, store(version, (odd | 1) + 1, order)]
+
+    def reader(local: Hashable) -> Block | None:
+        left, newest = local  # type: ignore[misc]
+        if not left:
+            return None
+        opens = PLAIN if mutant == "reader opens with a plain load" else ACQUIRE
+        checks = [fence(ACQUIRE), load(version)]
+        if mutant == "reader without acquire fence":
+            checks = checks[1:]
+        elif mutant == "reader checks by load-acquire instead of a fence":
+            checks = [load(version, ACQUIRE)]
+
+        def then(before: int, left_half: int, right_half: int, after: int) -> Hashable:
+            if mutant == "reader does not check again":
+                after = before
+            if mutant != "reader takes an odd version" and before % 2:
+                return left - 1, newest
+            if before != after:
+                return left - 1, newest
+            if left_half != right_half:
+                raise Violation(f"torn row {left_half}, {right_half} under version {before}")
+            if before < newest:
+                raise Violation(f"version went back from {newest} to {before}")
+            return left - 1, before
+
+        return Block([load(version, opens), load(data[0]), load(data[1]), *checks], then)
+
+    def final(words: tuple) -> None:
+        if words[version] % 2 or words[data[0]] != words[data[1]]:
+            raise Violation(f"at rest: version {words[version]}, {words[data[0]]}, {words[data[1]]}")
+
+    roles = [
+        Role("writer", lambda life: ("open", life), writer, deaths),
+        Role("reader", lambda _: (reads, 0), reader),
+    ]
+    return Protocol(memory, roles, final=final)
+
+
+NAME_MUTANTS = {
+    "no fence after the even version": (False, True),
+    "no fence after the odd version": (False, True),
+    "odd version stored plainly": (False, True),
+    "even version stored plainly": (False, True),
+    "redo record after the odd version": (True, True),
+    "redo record and name in one go": (True, True),
+    "successor does not finish": (True, True),
+    "reader takes the row when odd": (True, True),
+    "reader without acquire fence": (False, True),
+}
+
+
+def name(mutant: str = "", *, sets: int = 3, reads: int = 2, deaths: int = 1) -> Protocol:
+    """Two names of two words; change number s (from 1) gives name s % 2 the value s. While the
+    version is odd the change in the redo record counts as made."""
+    memory = Memory()
+    version = memory.word("version")
+    pending = [memory.word("pending row"), *memory.array("pending", 2)]
+    names = [memory.array("name 0.", 2), memory.array("name 1.", 2)]
+
+    def expected(which: int, at_version: int) -> int:
+        newest = (at_version + 1) // 2
+        return max(newest - (newest % 2 != which), 0)
+
+    def writer(local: Hashable) -> Block | None:
+        match local:
+            case "open":
+                loads = [load(version), *map(load, pending)]
+                return Block(loads, lambda v, row, a, b: ("go", v, row, a, b))
+            case ("go", v, row, a, b) if v % 2:
+                finish = [store(names[row][1], b), store(names[row][0], a)]
+                if mutant == "successor does not finish":
+                    finish = []
+                ops = [*finish, store(version, v + 1, RELEASE), fence(RELEASE)]
+                return Block(ops, lambda: ("set", v + 1))
+            case ("go" | "set", v, *_) if v < 2 * sets:
+                first, second = change(v)
+                return Block(first, lambda: ("rest", v, *second))
+            case ("rest", v, *second):
+                return Block(second, lambda: ("set", v + 2))
+        return None
+
+    def change(v: int) -> tuple[list[Op], list[Op]]:
+        number = v // 2 + 1
+        record = [store(word, x) for word, x in zip(pending, (number % 2, number, number))]
+        odd = [store(version, v + 1, RELEASE), fence(RELEASE)]
+        if mutant == "no fence after the odd version":
+            odd = odd[:1]
+        elif mutant == "odd version stored plainly":
+            odd = [store(version, v + 1), fence(RELEASE)]
+        payload = [store(word, number) for word in reversed(names[number % 2])]
+        order = PLAIN if mutant == "even version stored plainly" else RELEASE
+        even = [store(version, v + 2, order), fence(RELEASE)]
+        if mutant == "no fence after the even version":
+            even = even[:1]
+        if mutant == "redo record after the odd version":
+            record, odd = odd, record
+        elif mutant == "redo record and name in one go":
+            return [*record, *payload], [*odd, *even]
+        return [*record, *odd], [*payload, *even]
+
+    def reader(local: Hashable) -> Block | None:
+        match local:
+            case ("open", left, which) if left:
+                opened = ("copy", left, which)
+                return Block([load(version, ACQUIRE)], lambda v: (*opened, v))
+            case ("copy", left, which, before):
+                words = [*(pending if before % 2 else ()), *names[which]]
+                check = [fence(ACQUIRE), load(version)]
+                if mutant == "reader without acquire fence":
+                    check = check[1:]
+
+                def then(*values: int) -> Hashable:
+                    judge(which, before, values)
+                    return "open", left - 1, 1 - which
+
+                return Block([*map(load, words), *check], then)
+        return None
+
+    def judge(which: int, before: int, values: tuple[int, ...]) -> None:
+        *copied, after = values
+        got = copied[-2:]
+        redo = mutant != "reader takes the row when odd"
+        if before % 2 and copied[0] == which and redo:
+            got = copied[1:3]
+        if before == after and got != [expected(which, before)] * 2:
+            raise Violation(f"name {which} read as {got} under version {before}")
+
+    def final(words: tuple) -> None:
+        for which in (0, 1):
+            got = [words[word] for word in names[which]]
+            if got != [expected(which, 2 * sets)] * 2:
+                raise Violation(f"name {which} is {got} in the end")
+
+    roles = [
+        Role("writer", lambda _: "open", writer, deaths),
+        Role("reader", lambda _: ("open", reads, 1), reader),
+    ]
+    return Protocol(memory, roles, final=final)
