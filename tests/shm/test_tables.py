@@ -1,0 +1,241 @@
+"""Cells, blobs, names, the board, clocks and arenas, one call at a time."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.domain.sizes import Sizes
+from engine.domain.tables import Columns, allocate
+from shm import board as boards
+from shm.arena import MeasuringArena, PrivateArena
+from shm.blob import CRC, LENGTH, VERSION, Blob
+from shm.board import Board, bucket_upper_ns, count, cumulative, mean_ns, merge, quantile
+from shm.board_nb import BUCKETS, MAX, bucket_nb
+from shm.cells import Cells
+from shm.clock import Anchor, engine_now_ns, realtime_ns
+from shm.errors import BlobError, BlobFull, BoardError, NamesError, RingError, SegmentError
+from shm.names import Names
+from shm.names_nb import PENDING
+from shm.names_nb import VERSION as NAMES_VERSION
+from shm.ring import Ring, RingFamily
+from shm.warm import warm
+from shm.words import WORD_STRIDE, words
+
+COLUMNS = Columns(indicator_slots=8, indicator_values=4, indicator_ring=32, metrics=16)
+
+
+# -- arenas --------------------------------------------------------------------------------------
+def test_private_arrays_are_zero_and_start_on_their_own_cache_lines():
+    arena = PrivateArena()
+    for name, shape, dtype in (("a", 3, "i8"), ("b", (2, 5), "f4"), ("c", (0, 4), "u1")):
+        array = arena.array(name, shape, dtype)
+        assert not array.any()
+        assert array.size == 0 or array.ctypes.data % 128 == 0
+    assert arena.names() == ("a", "b", "c")
+    assert arena.total_bytes == 24 + 40
+    with pytest.raises(SegmentError, match="'a' exists already"):
+        arena.array("a", 1, "i8")
+
+
+def test_the_measuring_arena_counts_what_the_private_one_takes():
+    private, measured = PrivateArena(), MeasuringArena()
+    for arena in (private, measured):
+        allocate(arena, Sizes(capacity=500, workers=2, feeds=2), COLUMNS)
+    assert measured.total_bytes == private.total_bytes
+    assert tuple(measured.sizes) == private.names()
+
+
+def test_words_lie_on_cache_lines_of_their_own():
+    assert words(PrivateArena(), "words", 3).shape == (3 * WORD_STRIDE,)
+    assert WORD_STRIDE * 8 == 128
+
+
+def test_every_kernel_of_the_floor_can_be_warmed():
+    warm()
+
+
+# -- rings ---------------------------------------------------------------------------------------
+def test_a_ring_needs_a_power_of_two_and_whole_words():
+    with pytest.raises(RingError, match="capacity 12 of 'r' is not a power of two"):
+        Ring.create(PrivateArena(), "r", np.int64, 12, ())
+    with pytest.raises(RingError, match="has 12 bytes, not a multiple of 8"):
+        Ring.create(PrivateArena(), "r", "S12", 16, ())
+
+
+def test_the_rings_of_a_family_share_two_arrays_and_nothing_else():
+    family = RingFamily.create(PrivateArena(), "ticks", np.int64, 8, ("bars",), 3)
+    family.rings[1].publish(np.arange(5))
+    assert [ring.tail() for ring in family.rings] == [0, 5, 0]
+    assert family.data[1, :5].tolist() == [0, 1, 2, 3, 4]
+    assert family.ctl.shape[0] == 3
+    assert not family.data[[0, 2]].any()
+
+
+# -- cells ---------------------------------------------------------------------------------------
+def test_cells_are_sealed_and_published_in_order():
+    cells = Cells.create(PrivateArena(), "cells")
+    assert (cells.sealed(), cells.published(), cells.valid(0)) == (-1, -1, False)
+    for n in range(7):
+        assert cells.slot(n) == n % 4
+        cells.seal(n)
+        assert (cells.sealed(), cells.published()) == (n, n - 1)
+        cells.publish(n)
+    assert [cells.valid(n) for n in range(3, 8)] == [False, True, True, True, False]
+    with pytest.raises(RingError, match="cell 8 cannot be sealed: cell 6"):
+        cells.seal(8)
+    with pytest.raises(RingError, match="cell 7 cannot be published: cell 6 is sealed"):
+        cells.publish(7)
+
+
+def test_a_stream_may_begin_at_any_cell():
+    cells = Cells.create(PrivateArena(), "cells")
+    cells.seal(1000)
+    cells.publish(1000)
+    assert cells.valid(1000)
+
+
+# -- blobs ---------------------------------------------------------------------------------------
+def test_a_blob_keeps_versions_that_are_still_needed():
+    blob = Blob.create(PrivateArena(), "rules", 4, 16)
+    assert (blob.latest(), blob.read(0), blob.read(1)) == (0, None, None)
+    for version in (1, 2, 5, 6):
+        blob.publish(version, b"v%d" % version)
+    with pytest.raises(BlobFull, match="oldest version 1 is not below the floor 0") as full:
+        blob.publish(7, b"v7")
+    assert (full.value.version, full.value.oldest, full.value.floor) == (7, 1, 0)
+    blob.set_floor(2)
+    blob.set_floor(1)
+    blob.publish(7, b"v7")
+    assert [blob.read(v) for v in (1, 2, 5, 6, 7)] == [None, b"v2", b"v5", b"v6", b"v7"]
+    assert blob.latest() == 7
+
+
+def test_publishing_a_version_again_is_ignored_and_another_content_is_refused():
+    blob = Blob.create(PrivateArena(), "rules", 2, 16)
+    blob.publish(3, b"three")
+    blob.publish(3, b"three")
+    for version, content in ((3, b"other"), (2, b"two"), (0, b"none")):
+        with pytest.raises(BlobError, match=f"version {version} of blob 'rules' is not above 3"):
+            blob.publish(version, content)
+    with pytest.raises(BlobError, match="has 17 bytes, the slot 16"):
+        blob.publish(4, b"x" * 17)
+    assert blob.read(3) == b"three"
+
+
+@pytest.mark.parametrize("content", [b"", b"\0\0", bytes(range(16))])
+def test_any_bytes_come_back_from_a_blob(content):
+    blob = Blob.create(PrivateArena(), "rules", 1, 16)
+    blob.publish(1, content)
+    assert blob.read(1) == content
+
+
+def test_a_blob_that_was_damaged_is_not_handed_out():
+    blob = Blob.create(PrivateArena(), "rules", 1, 16)
+    blob.publish(1, b"whole")
+    blob.data[0, 2] ^= 1
+    with pytest.raises(BlobError, match="version 1 of blob 'rules' does not match its CRC"):
+        blob.read(1)
+    assert (VERSION, LENGTH, CRC) == (0, 1, 2)
+
+
+# -- names ---------------------------------------------------------------------------------------
+def test_names_are_set_read_and_freed():
+    names = Names.create(PrivateArena(), "names", 4)
+    assert (names.all(), names.get(0), names.version()) == ([], "", 0)
+    names.set(1, "BRK.B")
+    names.set(3, "NÄHE" * 4)
+    assert names.all() == [(1, "BRK.B"), (3, "NÄHE" * 4)]
+    assert names.raw[1] == b"BRK.B"
+    before = names.version()
+    names.set(1, "")
+    assert names.version() == before + 1
+    assert names.all() == [(3, "NÄHE" * 4)]
+
+
+@pytest.mark.parametrize("text", ["x" * 25, "a\0b", "Ä" * 13])
+def test_a_name_that_does_not_fit_is_refused(text):
+    names = Names.create(PrivateArena(), "names", 4)
+    with pytest.raises(NamesError, match="is not a name of at most 24 bytes"):
+        names.set(0, text)
+    with pytest.raises(NamesError, match="row 4 of names 'names' is not among 4 rows"):
+        names.get(4)
+
+
+@pytest.mark.parametrize("words_done", range(4))
+def test_a_name_whose_writer_died_half_way_is_the_new_one_for_everybody(words_done):
+    names = Names.create(PrivateArena(), "names", 3)
+    names.set(1, "OLDOLDOLDOLDOLDOLDOLDOLD")
+    new = np.frombuffer(b"NEWNEWNEWNEWNEWNEWNEWNEW", np.int64)
+    names.ctl[PENDING : PENDING + 4] = [1, *new]
+    names.ctl[NAMES_VERSION] += 1
+    names.words[1, 3 - words_done :] = new[3 - words_done :]
+    assert names.get(1) == "NEW" * 8
+    assert names.all() == [(1, "NEW" * 8)]
+    version = names.version()
+    assert names.recover()
+    assert not names.recover()
+    assert names.version() == version
+    assert names.raw[1] == b"NEW" * 8
+
+
+def test_a_redo_record_that_was_not_committed_is_nothing():
+    names = Names.create(PrivateArena(), "names", 3)
+    names.set(1, "OLD")
+    names.ctl[PENDING : PENDING + 4] = [1, 5, 6, 7]
+    assert names.get(1) == "OLD"
+    assert not names.recover()
+
+
+# -- the board -----------------------------------------------------------------------------------
+def test_the_board_keeps_what_each_process_says_of_itself():
+    board = Board.create(PrivateArena(), "board", ("bars", "scan0"), ("ticks", "late"), ("cycle",))
+    line = board.line("scan0")
+    board.set_word(line, boards.BEAT_NS, 123)
+    board.add(line, board.counter("late"), 3)
+    board.add(line, board.counter("late"))
+    board.record(line, board.histogram("cycle"), 1000)
+    bars, scan = board.snapshot()
+    assert (bars.name, scan.name) == ("bars", "scan0")
+    assert scan.counters == {"ticks": 0, "late": 4}
+    assert (scan.words[boards.BEAT_NS], board.word(line, boards.BEAT_NS)) == (123, 123)
+    assert (count(scan.histograms["cycle"]), count(bars.histograms["cycle"])) == (1, 0)
+    assert count(board.merged(0)) == 1
+    with pytest.raises(BoardError, match="the board has no line 'nobody'"):
+        board.line("nobody")
+
+
+@given(st.integers(-5, 1 << 62))
+def test_every_latency_lies_in_its_bucket(ns):
+    bucket = bucket_nb(ns)
+    assert bucket == BUCKETS - 1 or max(ns, 0) <= bucket_upper_ns(bucket)
+    assert bucket == 0 or ns > bucket_upper_ns(bucket - 1)
+
+
+@given(st.lists(st.integers(0, 1 << 40), min_size=1, max_size=50), st.floats(0, 1))
+def test_a_quantile_is_at_most_an_eighth_too_high(values, q):
+    board = Board.create(PrivateArena(), "board", ("a", "b"), (), ("h",))
+    for k, value in enumerate(values):
+        board.record(k % 2, 0, value)
+    whole = board.merged(0)
+    exact = sorted(values)[max(1, math.ceil(q * len(values))) - 1]
+    assert exact <= quantile(whole, q) <= exact * 1.125 + 1
+    assert math.isclose(mean_ns(whole), sum(values) / len(values))
+    assert whole[MAX] == max(values)
+    assert cumulative(whole, [0, 1 << 50]) == [values.count(0), len(values)]
+
+
+def test_an_empty_histogram_knows_nothing():
+    empty = merge([])
+    assert math.isnan(quantile(empty, 0.5))
+    assert math.isnan(mean_ns(empty))
+
+
+# -- clocks --------------------------------------------------------------------------------------
+def test_engine_time_follows_the_wall_clock_from_its_anchor():
+    anchor = Anchor.take()
+    assert abs(engine_now_ns(anchor) - realtime_ns()) < 10**9
+    assert abs(anchor.skew_ns()) < 10**9
+    assert engine_now_ns(Anchor(anchor.offset_ns + 10**12)) - realtime_ns() > 9 * 10**11
