@@ -349,29 +349,32 @@ def volume_ratios(volumes, stamps, closed, session_start, values):
     volumes: uint32[session_minutes, rows], volume of the session date as of whole minutes, modulo
     2**32; stamps: the minute a row holds. With E = closed + 1 (the instant at which the newest
     closed minute ended; its row was written when T reached E, before `closed` could advance), the
-    latest window is V(E) - V(E - N), and the mean of the K windows before it telescopes to
-    (V(E - N) - V(E - N - K N)) / K. K is the largest number up to 20 of windows that lie in the
-    session date and whose rows are held; fewer than 5: unknown. Volume stands in the minute in
-    which the engine took a trade in. Differences are taken modulo 2**32.
+    latest window is V(E) - V(E - N); the mean is that of the K windows of N minutes before it. K
+    is how many of them, newest first and at most 20, lie in the session date and have their rows
+    held; fewer than 5: unknown. Volume stands in the minute in which the engine took a trade in.
+    Each window is a difference modulo 2**32, so that only a window, not the day, has to fit.
     """
-    end = closed + 1
+    end, rows = closed + 1, values.shape[1]
     newest = _volume_row(end, stamps)
     for window in range(3):
         minutes = MINUTES_0 if window == 0 else (MINUTES_1 if window == 1 else MINUTES_2)
-        middle = _volume_row(end - minutes, stamps)
-        complete, first = 0, -1
-        if newest >= 0 and middle >= 0:
-            for k in range(MEAN_WINDOWS_MIN, MEAN_WINDOWS + 1):
-                start = end - minutes - k * minutes
-                row = _volume_row(start, stamps)
-                if start >= session_start and row >= 0:
-                    complete, first = k, row
-        if complete == 0:
-            values[V_AVG_VOL + window, :] = np.nan
-            values[V_RATIO + window, :] = np.nan
+        mean, ratio = values[V_AVG_VOL + window], values[V_RATIO + window]
+        first = _volume_row(end - minutes, stamps)
+        later, complete = first, 0
+        mean[:] = 0.0
+        for k in range(MEAN_WINDOWS if newest >= 0 and first >= 0 else 0):
+            start = end - (k + 2) * minutes
+            row = _volume_row(start, stamps)
+            if start < session_start or row < 0:
+                break
+            for sym in range(rows):
+                mean[sym] += np.uint32(volumes[later, sym] - volumes[row, sym])
+            later, complete = row, complete + 1
+        if complete < MEAN_WINDOWS_MIN:
+            mean[:] = np.nan
+            ratio[:] = np.nan
             continue
-        for sym in range(values.shape[1]):
-            latest = np.uint32(volumes[newest, sym] - volumes[middle, sym])
-            mean = np.uint32(volumes[middle, sym] - volumes[first, sym]) / complete
-            values[V_AVG_VOL + window, sym] = mean
-            values[V_RATIO + window, sym] = latest / mean if mean > 0.0 else np.nan
+        for sym in range(rows):
+            mean[sym] /= complete
+            latest = np.uint32(volumes[newest, sym] - volumes[first, sym])
+            ratio[sym] = latest / mean[sym] if mean[sym] > 0.0 else np.nan
