@@ -5,14 +5,35 @@ import dataclasses
 import ipaddress
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
+from typing import Protocol
 
 from aiohttp import web
 
 from engine.domain.stream import StreamInfo
 from engine.domain.tables import EngineTables
-from engine.storage.ports import AlertReader
+from engine.storage.ports import AlertAt
 from web.limits import Limits
 from web.reading import MetricIndex
+
+
+class AlertSource(Protocol):
+    """The part of engine.storage.ports.AlertReader that the front uses."""
+
+    def latest(
+        self,
+        limit: int,
+        *,
+        before: int | None = None,
+        symbol: str | None = None,
+        rule_id: str | None = None,
+    ) -> list[AlertAt]:
+        """Newest first."""
+
+    def after(self, position: int, limit: int) -> list[AlertAt]:
+        """Oldest first, above a position."""
+
+    def get(self, alert_id: str) -> AlertAt | None:
+        """One alert."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +107,7 @@ class Deps:
 
     tables: EngineTables
     metrics: MetricIndex
-    alerts: AlertReader
+    alerts: AlertSource
     telemetry: Callable[[], Telemetry]
     stream: StreamInfo
     switch_market: Callable[[str], None]

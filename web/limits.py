@@ -24,5 +24,5 @@ class Limits:
     poll_interval_ms: int = 250     # look for alerts even if no wake-up came
     heartbeat_s: float = 20.0
     send_timeout_s: float = 5.0
-    close_timeout_s: float = 2.0
-    drain_timeout_s: float = 3.0    # how long a stopping front waits for its connections
+    close_timeout_s: float = 1.0
+    drain_timeout_s: float = 1.0    # how long a stopping front waits for its connections

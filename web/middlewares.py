@@ -5,8 +5,10 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from shm.errors import ShmError
 from web.deps import KEY
 from web.problems import Problem, problem_response
+from web.reading import NoCycleError, TornError
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 log = logging.getLogger("tapescan.web")
@@ -70,6 +72,15 @@ async def answer_problems(request: web.Request, handler: Handler) -> web.StreamR
     except web.HTTPException as error:
         headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
         return problem_response(error.status, _sentence(request, error), request.path, headers)
+    except NoCycleError:
+        return problem_response(
+            503, "The engine is starting; nothing is known yet.", request.path, {"Retry-After": "1"}
+        )
+    except (TornError, ShmError):
+        return problem_response(
+            503, "The engine moved on while its memory was copied; try again.", request.path,
+            {"Retry-After": "1"},
+        )
     except Exception:  # boundary: one broken handler must not take the front down
         log.exception("unexpected error in %s %s", request.method, request.path)
         request.app[KEY].count_error()

@@ -33,7 +33,9 @@ def read_board(board: Board, now_ns: int, beat_timeout_ms: int) -> Telemetry:
     for number, name in enumerate(board.histogram_names):
         merged = board.merged(number)
         counts = tuple(merged[:BUCKETS].tolist())
-        histograms[name] = Histogram(BOUNDS_S, counts, merged[SUM] / 1e9, merged[MAX] / 1e9)
+        histograms[name] = Histogram(
+            BOUNDS_S, counts, float(merged[SUM]) / 1e9, float(merged[MAX]) / 1e9
+        )
     return Telemetry(tuple(roles), counters, histograms)
 
 

@@ -37,6 +37,7 @@ def status_document(app: web.Application) -> dict[str, Any]:
     t_ns = int(head["t_ns"]) if head is not None else 0
     return {
         "state": health.state,
+        "waiting_for": health.waiting_for,
         "degraded": health.degraded,
         "n": int(head["n"]) if head is not None else None,
         "t": instant(t_ns),

@@ -1,0 +1,187 @@
+"""The web role: one event loop that beats, listens, serves, and leaves within a bound."""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import uvloop
+from aiohttp import web
+
+from engine.config.running import Running
+from engine.errors import EngineError
+from engine.metrics.registry import METRICS
+from engine.storage.errors import StorageError
+from engine.storage.ports import AlertAt
+from engine.storage.sqlite import SqliteAlertReader
+from ipc.policy import EXIT_BAD_CONFIG, EXIT_FAILED
+from ipc.roles import RoleContext
+from shm.clock import monotonic_ns, realtime_ns
+from web.app import make_app
+from web.deps import KEY, Deps
+from web.limits import Limits
+from web.reading import MetricIndex
+from web.telemetry_view import read_board
+from web.ws.hub import HUB
+
+_Result = TypeVar("_Result")
+
+BEAT_INTERVAL_S = 0.25
+KEEPALIVE_S = 75.0
+# What `tapescan run` is started with anew for each demo market.
+MARKET_ARGUMENTS = {"simulator": ["--demo-market"], "replay": []}
+
+
+class ListenError(EngineError):
+    """Raised when web.host and web.port cannot be listened on; a first start is then refused."""
+
+    def __init__(self, host: str, port: int, reason: str, exit_code: int) -> None:
+        super().__init__(
+            f"web.host {host}, web.port {port}: cannot listen there ({reason}); "
+            "choose another web.port."
+        )
+        self.exit_code = exit_code
+
+
+class LateAlertReader:
+    """AlertSource on a file that its writer may not have made yet: empty until then.
+
+    Used by one thread. After an error that spoils the connection the next call opens it anew.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._reader: SqliteAlertReader | None = None
+
+    def _read(self, read: Callable[[SqliteAlertReader], _Result], empty: _Result) -> _Result:
+        if self._reader is None and not self._path.exists():
+            return empty
+        try:
+            self._reader = self._reader or SqliteAlertReader(self._path)
+            return read(self._reader)
+        except StorageError:
+            self._reader = None
+            raise
+
+    def latest(
+        self,
+        limit: int,
+        *,
+        before: int | None = None,
+        symbol: str | None = None,
+        rule_id: str | None = None,
+    ) -> list[AlertAt]:
+        """See AlertReader.latest."""
+        return self._read(
+            lambda reader: reader.latest(limit, before=before, symbol=symbol, rule_id=rule_id), []
+        )
+
+    def after(self, position: int, limit: int) -> list[AlertAt]:
+        """See AlertReader.after."""
+        return self._read(lambda reader: reader.after(position, limit), [])
+
+    def get(self, alert_id: str) -> AlertAt | None:
+        """See AlertReader.get."""
+        return self._read(lambda reader: reader.get(alert_id), None)
+
+
+class LogBridge(logging.Handler):
+    """Sends what aiohttp and the front log to the role's own log."""
+
+    def __init__(self, ctx: RoleContext) -> None:
+        super().__init__(logging.WARNING)
+        self._log = ctx.log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """One line per record, with the trace if there is one."""
+        trace = logging.Formatter().formatException(record.exc_info) if record.exc_info else None
+        level = "error" if record.levelno >= logging.ERROR else "warning"
+        extra = {} if trace is None else {"trace": trace}
+        self._log.write(level, "front", {"message": record.getMessage(), **extra})
+
+
+def make_deps(ctx: RoleContext, limits: Limits | None = None) -> Deps:
+    """What the front needs, out of what the supervisor shared."""
+    running: Running = ctx.shared
+    config = running.config
+    beat_timeout_ms = config.supervisor.beat_timeout_ms
+    return Deps(
+        tables=running.tables,
+        metrics=MetricIndex(
+            tuple(metric.name for metric in METRICS),
+            {metric.name: metric.unit for metric in METRICS},
+        ),
+        alerts=LateAlertReader(running.alerts_path),
+        telemetry=lambda: read_board(running.board, monotonic_ns(), beat_timeout_ms),
+        stream=running.stream,
+        switch_market=lambda market: ctx.request("restart", arguments=MARKET_ARGUMENTS[market]),
+        now_ns=monotonic_ns,
+        realtime_ns=realtime_ns,
+        speed=1.0 if running.stream.live else config.feed.speed,
+        host=config.web.host,
+        port=config.web.port,
+        auth=config.web.auth,
+        limits=limits or Limits(),
+        count=ctx.telemetry.count,
+        observe=ctx.telemetry.observe,
+        gauge=ctx.telemetry.set,
+    )
+
+
+async def serve(ctx: RoleContext, deps: Deps) -> None:
+    """Listen, beat and serve until the role should stop. Raises ListenError."""
+    app = make_app(deps)
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        keepalive_timeout=KEEPALIVE_S,
+        shutdown_timeout=deps.limits.drain_timeout_s,
+    )
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, deps.host, deps.port, backlog=512, reuse_address=True)
+        try:
+            await site.start()
+        except OSError as error:
+            code = EXIT_BAD_CONFIG if ctx.epoch == 1 else EXIT_FAILED
+            reason = error.strerror or str(error)
+            raise ListenError(deps.host, deps.port, reason, code) from error
+        port = int(runner.addresses[0][1])
+        app[KEY].answer_to(deps.host, port)
+        ctx.log.info("listening", url=f"http://{deps.host}:{port}/")
+        await _beat_until_stop(ctx, app)
+    finally:
+        await runner.cleanup()
+
+
+async def _beat_until_stop(ctx: RoleContext, app: web.Application) -> None:
+    """Beat from the loop itself, so that a stuck loop is a silent role."""
+    woken = asyncio.Event()
+
+    def on_wake() -> None:
+        ctx.wake.clear()
+        app[HUB].alerts_stored()
+        woken.set()
+
+    loop = asyncio.get_running_loop()
+    loop.add_reader(ctx.wake.fileno(), on_wake)
+    try:
+        ctx.running()
+        while not ctx.should_stop():
+            ctx.beat()
+            ctx.progress(max(0, app[KEY].deps.tables.cell.cells.published()))
+            woken.clear()
+            try:
+                async with asyncio.timeout(BEAT_INTERVAL_S):
+                    await woken.wait()
+            except TimeoutError:
+                continue
+    finally:
+        loop.remove_reader(ctx.wake.fileno())
+
+
+def main(ctx: RoleContext) -> None:
+    """Entry of the role."""
+    logging.getLogger().addHandler(LogBridge(ctx))
+    uvloop.run(serve(ctx, make_deps(ctx)))
