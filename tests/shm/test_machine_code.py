@@ -114,6 +114,15 @@ def test_the_ir_of_publishing_stores_the_tail_after_everything_else():
     assert admit < fill < release
 
 
+def test_the_ir_of_publishing_looks_at_the_gates_again_after_the_full_fence():
+    kernel, signature = named("publish_nb")
+    admit = function(optimised_ir(kernel, *signature), "_admit_nb")
+    steps = re.findall(r"call [^\n]*slowest_gate_nb|fence seq_cst", admit)
+    assert ["gates" if "slowest" in step else "fence" for step in steps] == [
+        "gates", "fence", "gates"
+    ]  # fmt: skip
+
+
 def test_a_bounded_reader_loads_the_sequence_a_second_time_after_the_copy():
     kernel, signature = named("read_row_nb")
     assembly = aarch64_assembly(optimised_ir(kernel, *signature))

@@ -160,6 +160,8 @@ class LaneModel(RuleBasedStateMachine):
         assert self.lane.free() == CAPACITY - (len(self.sent) - self.head)
 
 
+pytestmark = pytest.mark.soak
+
 TestRing = RingModel.TestCase
 TestRing.settings = RUNS
 TestLane = LaneModel.TestCase

@@ -17,10 +17,13 @@ from shm.board_nb import BUCKETS, MAX, bucket_nb
 from shm.cells import Cells
 from shm.clock import Anchor, engine_now_ns, realtime_ns
 from shm.errors import BlobError, BlobFull, BoardError, NamesError, RingError, SegmentError
+from shm.fences import read_word, write_word
 from shm.names import Names
 from shm.names_nb import PENDING
 from shm.names_nb import VERSION as NAMES_VERSION
 from shm.ring import Ring, RingFamily
+from shm.ring_nb import INTENT
+from shm.seqlock import SeqRows
 from shm.warm import warm
 from shm.words import WORD_STRIDE, words
 
@@ -72,6 +75,28 @@ def test_the_rings_of_a_family_share_two_arrays_and_nothing_else():
     assert family.data[1, :5].tolist() == [0, 1, 2, 3, 4]
     assert family.ctl.shape[0] == 3
     assert not family.data[[0, 2]].any()
+
+
+def test_a_successor_leaves_the_slots_declared_dirty_that_a_dead_writer_began():
+    ring = Ring.create(PrivateArena(), "r", np.int64, 8, ())
+    ring.publish(np.arange(8))
+    write_word(ring.ctl, INTENT, 12)  # died inside a publication of four records
+    ring.data[:2] = -1
+    ring.publish(np.array([8]))  # the successor publishes one
+    assert [ring.copy(p, p + 1) is None for p in range(1, 9)] == [True] * 3 + [False] * 5
+    assert ring.copy(4, 9).tolist() == [4, 5, 6, 7, 8]
+    ring.publish(np.arange(9, 17))
+    assert ring.copy(9, 17).tolist() == list(range(9, 17))
+
+
+def test_a_row_left_odd_is_refused_and_only_writing_it_makes_it_whole():
+    rows = SeqRows.create(PrivateArena(), "rows", np.int64, 3)
+    rows.write(1, np.array([5]))
+    write_word(rows.ctl, WORD_STRIDE, 3)  # died inside its second write
+    assert (rows.odd(), rows.read(1), rows.gave_up) == ([1], None, 1)
+    assert rows.read(0) == 0
+    rows.write(1, np.array([6]))
+    assert (rows.odd(), rows.read(1).tolist(), read_word(rows.ctl, WORD_STRIDE)) == ([], [6], 4)
 
 
 # -- cells ---------------------------------------------------------------------------------------
