@@ -7,7 +7,8 @@ import numpy as np
 from engine.alerts.document import alert_document
 from engine.domain.tables import EngineTables
 from engine.errors import EngineError
-from engine.rules.pack import CompiledRules, unpack
+from engine.rules.compiler import CompiledRules
+from engine.rules.pack import unpack
 
 LANE_ALERT, LANE_END = 1, 2
 _KINDS = 8  # bits of the first word that hold the kind; above them the count of values

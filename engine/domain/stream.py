@@ -22,6 +22,7 @@ class StreamInfo(msgspec.Struct, frozen=True):
     interval_ns: int
     feeds: int = 1
     resumed_n: int = 0
+    anchor_ns: int = 0  # engine clock of a live stream: CLOCK_MONOTONIC + anchor_ns
 
     @property
     def interval_ms(self) -> int:

@@ -9,6 +9,7 @@ from engine.bars.stage import BarsStage
 from engine.domain import records
 from engine.domain.tables import EngineTables
 from engine.errors import EngineError
+from engine.feeds.admit import learn_admits
 from engine.indicators.stage import IndicatorsStage
 from engine.replay.tape import CYCLES, GAP, RULES, Block
 from engine.scan.stage import ScanStage
@@ -94,18 +95,18 @@ class Harness:
                 return True
         return False
 
-    def push(self, ring: Ring, ticks: np.ndarray) -> bool:
-        """Publish ticks in order, running cycles whenever the ring is full. True when the stream ended."""
+    def push(self, ring: Ring, ticks: np.ndarray) -> None:
+        """Publish ticks in order, running cycles whenever the ring is full."""
         offset = 0
         while offset < len(ticks):
             written = ring.publish(ticks[offset:])
+            learn_admits(self.tables.feed_names[0], ticks[offset : offset + written])
             offset += written
             if offset:
                 # what follows was received after the last one published, or together with it
                 ring.set_mark(max(ring.mark(), int(ticks["recv_ns"][:offset].max()) - 1))
             if written == 0 and not self._make_room():
-                raise EngineError("one cycle holds more ticks than the ring; raise engine.ring_ticks.")
-        return False
+                raise EngineError("one cycle holds more ticks than engine.ring_ticks allows.")
 
     def _make_room(self) -> bool:
         before = self.n
@@ -153,7 +154,8 @@ class Harness:
         tables = self.tables
         starts = [ring.tail() for ring in tables.ticks.rings]
         control_start = tables.control.tail()
-        for decision in block.decisions:
+        for at in range(len(block.decisions)):
+            decision = block.decisions[at]
             if int(decision["n"]) != self.n + 1:
                 raise EngineError(f"the tape goes from cycle {self.n} to {int(decision['n'])}.")
             for feed, ring in enumerate(tables.ticks.rings):
@@ -161,8 +163,9 @@ class Harness:
                     ring.tail() - starts[feed] : int(decision["tick_end"][feed]) - starts[feed]
                 ]
                 if ring.publish(part) != len(part):
-                    raise EngineError("the tape has a cycle larger than the ring; raise engine.ring_ticks.")
+                    raise EngineError("a cycle of the tape is larger than the ring of this run.")
+                learn_admits(tables.feed_names[feed], part)
             end = int(decision["control_end"]) - control_start
             tables.control.publish(block.controls[tables.control.tail() - control_start : end])
-            tables.decisions.publish(decision.reshape(1))
+            tables.decisions.publish(block.decisions[at : at + 1])
             self.cycle(decision)

@@ -26,6 +26,25 @@ def _records(ring: Ring, start: int, end: int) -> np.ndarray:
     return np.concatenate(ring.slices(start, end))
 
 
+def bar_row(tables: EngineTables, stream_id: str, event: np.void) -> BarRow:
+    """A bar event as the bar store keeps it."""
+    bar = event["bar"]
+    return BarRow(
+        symbol=tables.names.get(int(event["sym"])),
+        minute_ns=int(bar["minute"]) * records.NS_PER_MINUTE,
+        open=float(bar["open"]),
+        high=float(bar["high"]),
+        low=float(bar["low"]),
+        close=float(bar["close"]),
+        volume=float(bar["volume"]),
+        pv=float(bar["pv"]),
+        trades=int(bar["trades"]),
+        flags=int(bar["flags"]),
+        n=int(event["n"]),
+        stream_id=stream_id,
+    )
+
+
 class RecorderStage:
     """Takes whole cycles from the decision ring, makes them durable, then moves its gates.
 
@@ -40,11 +59,12 @@ class RecorderStage:
         self._store = store
         self._stream_id = stream_id
         self.failure: str | None = None
+        self.unrecorded = False
         self.bars_stored = 0
 
     def recover(self) -> None:
         """Go on after what the tape holds: a killed recorder may have written more than its gates say."""
-        if self._writer is None or self._writer.last_n <= self._durable_n():
+        if self._writer is None or self._writer.last_n <= self.durable_n:
             return
         self._move_gates(
             self._writer.last_n, self._writer.tick_positions, self._writer.control_position
@@ -56,7 +76,9 @@ class RecorderStage:
         moved = self._bars() or moved
         return self._finish() or moved
 
-    def _durable_n(self) -> int:
+    @property
+    def durable_n(self) -> int:
+        """Newest cycle on disk."""
         return int(read_word(self._tables.flow, FLOW_DURABLE_N * WORD_STRIDE))
 
     def _cycles(self) -> bool:
@@ -94,6 +116,7 @@ class RecorderStage:
     def _give_up(self, error: TapeError) -> None:
         """Stop gating: alerts matter more than the tape, and the user is told."""
         self.failure = str(error)
+        self.unrecorded = True
         self._writer = None
         write_word(self._tables.flow, FLOW_UNRECORDED * WORD_STRIDE, 1)
 
@@ -113,35 +136,18 @@ class RecorderStage:
             return False
         events = _records(ring, start, end)
         # A bar of a cycle that is not on disk could be decided differently after a crash.
-        durable = int(np.searchsorted(events["n"], self._durable_n(), side="right"))
+        durable = int(np.searchsorted(events["n"], self.durable_n, side="right"))
         if durable == 0:
             return False
-        self._store.upsert([self._bar_row(event) for event in events[:durable]])
+        self._store.upsert([bar_row(self._tables, self._stream_id, event) for event in events[:durable]])
         ring.set_gate(GATE, start + durable)
         self.bars_stored += durable
         return True
 
-    def _bar_row(self, event: np.void) -> BarRow:
-        bar = event["bar"]
-        return BarRow(
-            symbol=self._tables.names.get(int(event["sym"])),
-            minute_ns=int(bar["minute"]) * records.NS_PER_MINUTE,
-            open=float(bar["open"]),
-            high=float(bar["high"]),
-            low=float(bar["low"]),
-            close=float(bar["close"]),
-            volume=float(bar["volume"]),
-            pv=float(bar["pv"]),
-            trades=int(bar["trades"]),
-            flags=int(bar["flags"]),
-            n=int(event["n"]),
-            stream_id=self._stream_id,
-        )
-
     def _finish(self) -> bool:
         """Write the end record once the last cycle's alerts are safe; then nothing resumes this stream."""
         tables = self._tables
-        n = self._durable_n()
+        n = self.durable_n
         if n == 0 or read_word(tables.flow, FLOW_ENDED * WORD_STRIDE):
             return False
         last = tables.decisions.copy(n - 1, n)

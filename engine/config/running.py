@@ -1,0 +1,36 @@
+"""What every role of a running engine shares: built by the supervisor before the first fork."""
+
+import dataclasses
+from pathlib import Path
+
+from engine.config.schema import Config
+from engine.domain.stream import StreamInfo
+from engine.domain.tables import EngineTables
+from shm.board import Board
+
+
+@dataclasses.dataclass(frozen=True)
+class Running:
+    """Configuration, stream, tables and board of this engine; data_dir holds everything written."""
+
+    config: Config
+    stream: StreamInfo
+    tables: EngineTables
+    board: Board
+    data_dir: Path
+
+    @property
+    def alerts_path(self) -> Path:
+        return self.data_dir / "alerts.db"
+
+    @property
+    def bars_path(self) -> Path:
+        return self.data_dir / "bars.db"
+
+    @property
+    def spool_path(self) -> Path:
+        return self.data_dir / "alerts.spool"
+
+    @property
+    def stream_dir(self) -> Path:
+        return Path(self.stream.directory)

@@ -1,0 +1,315 @@
+"""Builds the genesis of a new stream: history first (the same stages over earlier ticks), then the start."""
+
+import dataclasses
+import datetime
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from engine.bars.stage import roll_session
+from engine.config.schema import Config
+from engine.domain import market_hours, records
+from engine.domain.market_hours import OuterTimes, TradingDay
+from engine.domain.sizes import Sizes
+from engine.domain.tables import Columns, EngineTables, allocate
+from engine.errors import EngineError
+from engine.feeds.admit import admitted_batches
+from engine.feeds.conditions import Conditions
+from engine.feeds.registry import open_provider, simulated_reference
+from engine.indicators import registry as indicator_registry
+from engine.metrics.registry import COLUMNS as METRIC_COLUMNS
+from engine.replay.calendar_load import load_calendar
+from engine.replay.fingerprint import code_fingerprint
+from engine.replay.genesis import Genesis, GenesisHeader, empty_arrays, restore, snapshot
+from engine.replay.harness import Harness
+from engine.rules.compiler import CompiledRules, compile_rules
+from engine.rules.files import load_rules
+from engine.rules.pack import pack
+from engine.rules.validate import Limits
+from shm.arena import PrivateArena
+
+_MS = 1_000_000
+_HISTORY_INTERVAL_NS = records.NS_PER_MINUTE
+_BEFORE_START_INTERVAL_NS = records.NS_PER_SECOND
+_DAY = datetime.timedelta(days=1)
+_SIMULATED_START = "2026-01-05T09:28:00-05:00"
+
+
+class BuildError(EngineError):
+    """Raised when no stream can be begun from this configuration."""
+
+
+def columns() -> Columns:
+    """What the registries ask of the tables."""
+    return Columns(
+        indicator_slots=indicator_registry.SLOTS,
+        indicator_values=indicator_registry.VALUES,
+        indicator_ring=indicator_registry.RING,
+        metrics=METRIC_COLUMNS,
+    )
+
+
+def sizes_of(config: Config) -> Sizes:
+    """Sizes of the tables of a configuration."""
+    return Sizes(
+        capacity=config.engine.capacity,
+        workers=config.engine.scan_workers,
+        ring_ticks=config.engine.ring_ticks,
+        history_bars=config.bars.history_bars,
+        pool_trades=config.bars.pool_trades,
+        max_rules=config.rules.max_rules,
+        max_alerts_per_cycle=config.rules.max_alerts_per_cycle,
+        max_cooling=config.rules.max_cooling,
+        max_leaves=config.rules.max_leaves,
+        rules_bytes=config.rules.max_bytes,
+    )
+
+
+def load_compiled_rules(config: Config) -> CompiledRules:
+    """Read and compile the configured rule file. Raises RuleError naming what is wrong."""
+    limits = Limits(max_rules=config.rules.max_rules, max_leaves=config.rules.max_leaves)
+    return compile_rules(load_rules(Path(config.rules.path), limits))
+
+
+def alert_config(config: Config) -> dict[str, object]:
+    """Every setting that can change an alert, and nothing that cannot (workers, ports, pace)."""
+    feed = msgspec.to_builtins(config.feed)
+    for key in ("speed", "loop", "stop_at_end"):
+        feed.pop(key)
+    sizes = dataclasses.asdict(sizes_of(config))
+    sizes.pop("workers")
+    found = {
+        "feed": feed,
+        "market": msgspec.to_builtins(config.market),
+        "grace_ms": config.bars.grace_ms,
+        "interval_ms": config.engine.interval_ms,
+        "sizes": sizes,
+    }
+    if config.feed.provider == "simulator":
+        found["simulator"] = msgspec.to_builtins(config.simulator)
+    plain: dict[str, object] = json.loads(msgspec.json.encode(found))
+    return plain
+
+
+@dataclasses.dataclass(frozen=True)
+class Span:
+    """What the stream covers: its trading day, T of cycle 0, and where its input ends (exclusive, None: open)."""
+
+    day: TradingDay
+    start_ns: int
+    end_ns: int | None
+
+
+class Builder:
+    """Builds one genesis. calendar_dir: where the exported calendar is kept; say: progress sentences."""
+
+    def __init__(
+        self,
+        config: Config,
+        stream_id: str,
+        calendar_dir: Path,
+        compiled: CompiledRules,
+        say: Callable[[str], None] = lambda sentence: None,
+        on_bars: Callable[[list[str], np.ndarray], None] | None = None,
+        now_ns: int = 0,
+    ) -> None:
+        self._config = config
+        self._stream_id = stream_id
+        self._calendar_dir = calendar_dir
+        self._compiled = compiled
+        self._say = say
+        self._on_bars = on_bars
+        self._now_ns = now_ns
+        market = config.market
+        self._outer = OuterTimes(
+            *(
+                market_hours.parse_time(text)
+                for text in (
+                    market.pre_open, market.after_close, market.after_close_early, market.roll,
+                )
+            )
+        )  # fmt: skip
+        self._grace_ns = (config.bars.grace_ms + config.feed.delay_ms) * _MS
+        self._interval_ns = config.engine.interval_ms * _MS
+        self.span = self._span()
+
+    # -- what the stream covers ------------------------------------------------------------------
+    def _span(self) -> Span:
+        config = self._config
+        if config.feed.provider == "simulator":
+            return self._simulated_span()
+        start = self._instant(config.feed.start) if config.feed.start else None
+        end = self._instant(config.feed.end) if config.feed.end else None
+        if start is None:
+            start = self._first_record_ns()
+        day = market_hours.day_of(self._calendar(start), market_hours.exchange_date(start))
+        start = max(start, int(self._session(day, self._interval_ns)["start_ns"][0]))
+        return Span(day, start // self._interval_ns * self._interval_ns, end)
+
+    def _simulated_span(self) -> Span:
+        """The simulator's own day. A live one begins now, and its session is laid around that."""
+        told = self._config.simulator
+        if told.clock == "live":
+            start = self._now_ns // self._interval_ns * self._interval_ns
+            date = market_hours.from_ns(start).date()
+            hour = 3600 * records.NS_PER_SECOND
+            return Span(TradingDay(date, start, start + 13 * hour // 2, False), start, None)
+        start = self._instant(told.start or _SIMULATED_START)
+        day = market_hours.day_of(self._calendar(start), market_hours.exchange_date(start))
+        start = start // self._interval_ns * self._interval_ns
+        return Span(day, start, start + told.minutes * records.NS_PER_MINUTE)
+
+    @staticmethod
+    def _instant(text: str) -> int:
+        return market_hours.to_ns(datetime.datetime.fromisoformat(text))
+
+    def _calendar(self, around_ns: int) -> list[TradingDay]:
+        date = market_hours.from_ns(around_ns).date()
+        name = self._config.market.calendar
+        return load_calendar(self._calendar_dir, name, date - 30 * _DAY, date + 30 * _DAY)
+
+    def _first_record_ns(self) -> int:
+        ticks = open_provider(self._config, None, None).read(1)
+        if not len(ticks):
+            raise BuildError(f"{self._config.feed.trades} holds no record that could be replayed.")
+        return int(ticks["recv_ns"][0])
+
+    def _session(self, day: TradingDay, interval_ns: int) -> np.ndarray:
+        if self._config.feed.provider == "simulator" and self._config.simulator.clock == "live":
+            return self._live_session(day, interval_ns)
+        return market_hours.session_record(day, self._outer, interval_ns, self._grace_ns)
+
+    def _live_session(self, day: TradingDay, interval_ns: int) -> np.ndarray:
+        """A made-up session around a live simulation: the real clock need not be in market hours."""
+        session = np.zeros(1, records.SESSION)
+        hour = 3600 * records.NS_PER_SECOND
+        session[0] = (
+            market_hours.date_number(day.date), day.open_ns - hour, day.open_ns, day.close_ns,
+            day.close_ns + 4 * hour, day.close_ns + 5 * hour, interval_ns, self._grace_ns,
+        )  # fmt: skip
+        return session
+
+    # -- building --------------------------------------------------------------------------------
+    def build(self) -> Genesis:
+        """The genesis of the stream. Raises EngineError when its input cannot be used."""
+        if self._config.feed.provider == "simulator":
+            genesis = self._simulated()
+        else:
+            genesis = self._from_history()
+        return self._finished(genesis)
+
+    def _simulated(self) -> Genesis:
+        tickers, reference = simulated_reference(self._config)
+        if len(tickers) > self._config.engine.capacity:
+            raise BuildError(
+                f"simulator.symbols is {len(tickers)}, but engine.capacity is "
+                f"{self._config.engine.capacity}."
+            )
+        session = self._session(self.span.day, self._interval_ns)
+        arrays = empty_arrays(self._tables(Sizes(capacity=1)), tickers, reference)
+        return self._genesis(tickers, arrays, session, self.span.start_ns)
+
+    def _from_history(self) -> Genesis:
+        tables = self._tables(Sizes(capacity=1))
+        genesis: Genesis | None = None
+        for text in self._config.feed.history_dates:
+            date = datetime.date.fromisoformat(text)
+            day = market_hours.day_of(self._calendar(market_hours.local_ns(date, datetime.time(12))), date)
+            self._say(f"reading {date} as history")
+            genesis = self._through_day(genesis, day, tables)
+        session = self._session(self.span.day, _BEFORE_START_INTERVAL_NS)
+        begin = int(session["start_ns"][0])
+        genesis = self._begin_day(genesis, session, begin, tables)
+        if self.span.start_ns > begin:
+            self._say(f"reading {self.span.day.date} up to the start")
+            genesis = self._advance(genesis, session, begin, self.span.start_ns)
+        return genesis
+
+    def _tables(self, sizes: Sizes) -> EngineTables:
+        return allocate(PrivateArena(), sizes, columns())
+
+    def _genesis(
+        self, tickers: list[str], arrays: dict[str, np.ndarray], session: np.ndarray, start_ns: int
+    ) -> Genesis:
+        header = GenesisHeader(
+            stream_id=self._stream_id,
+            provider=self._config.feed.provider,
+            simulated=self._config.feed.provider == "simulator",
+            date=int(session["date"][0]),
+            start_ns=start_ns,
+            interval_ns=int(session["interval_ns"][0]),
+            feeds=1,
+            tickers=tickers,
+            session=[int(value) for value in session[0].tolist()],
+            rules_version=0,
+            config={},
+            conditions_sha256="",
+            fingerprint="",
+        )
+        return Genesis(header, b"", arrays)
+
+    def _begin_day(
+        self, before: Genesis | None, session: np.ndarray, start_ns: int, empty: EngineTables
+    ) -> Genesis:
+        """A new session date: what carries over carries over, the rest is unknown again."""
+        if before is None:
+            reference = np.zeros(0, records.REFERENCE)
+            return self._genesis([], empty_arrays(empty, [], reference), session, start_ns)
+        arrays = dict(before.arrays)
+        rows = arrays["rows"].copy()
+        closes = roll_session(rows, session[0])
+        reference = arrays["reference"].copy()
+        known = np.isfinite(closes)
+        reference["prev_close"][known] = closes[known]
+        fresh = empty_arrays(empty, before.header.tickers, reference)
+        for name in fresh:
+            if name.startswith(("second_", "minute_", "session_")):
+                arrays[name] = fresh[name]
+        head = arrays["head"].copy()
+        for field in ("second", "minute"):
+            head[field] = -1
+        arrays |= {"rows": rows, "reference": reference, "head": head}
+        return self._genesis(before.header.tickers, arrays, session, start_ns)
+
+    def _through_day(
+        self, before: Genesis | None, day: TradingDay, empty: EngineTables
+    ) -> Genesis:
+        session = self._session(day, _HISTORY_INTERVAL_NS)
+        begin, end = int(session["start_ns"][0]), int(session["roll_ns"][0])
+        genesis = self._begin_day(before, session, begin, empty)
+        last = end - _HISTORY_INTERVAL_NS  # the roll itself would end the stream
+        return self._advance(genesis, session, begin, last)
+
+    def _advance(
+        self, genesis: Genesis, session: np.ndarray, begin_ns: int, end_ns: int
+    ) -> Genesis:
+        """Run bars and indicators over the ticks of [begin, end): the state as of end."""
+        tables = self._tables(dataclasses.replace(sizes_of(self._config), workers=1))
+        restore(tables, genesis)
+        harness = Harness(tables, self._stream_id, scan=False)
+        if self._on_bars is not None:
+            take = self._on_bars
+            harness.on_bars = lambda events: take([t for _, t in tables.names.all()], events)
+        provider = open_provider(self._config, begin_ns, end_ns)
+        known = enumerate(genesis.header.tickers)
+        harness.run_ticks(admitted_batches(provider, known, tables.sizes.capacity), end_ns)
+        tickers, arrays = snapshot(tables)
+        return self._genesis(tickers, arrays, session, end_ns)
+
+    def _finished(self, genesis: Genesis) -> Genesis:
+        header = msgspec.structs.replace(
+            genesis.header,
+            interval_ns=self._interval_ns,
+            session=[
+                int(v) for v in self._session(self.span.day, self._interval_ns)[0].tolist()
+            ],
+            rules_version=1,
+            config=alert_config(self._config),
+            conditions_sha256=Conditions.load().fingerprint,
+            fingerprint=code_fingerprint(),
+        )
+        return Genesis(header, pack(self._compiled), genesis.arrays)
+

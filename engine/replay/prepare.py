@@ -1,0 +1,268 @@
+"""What a short-lived child does before the roles start: resume the open stream, or begin a new one."""
+
+import hashlib
+import os
+import uuid
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from engine.alerts.merge import MergedCycle
+from engine.config.schema import Config
+from engine.domain.stream import StreamInfo
+from engine.domain.tables import (
+    FLOW_ALERTED_N,
+    FLOW_ALERTED_RULES,
+    FLOW_DURABLE_N,
+    EngineTables,
+)
+from engine.errors import EngineError
+from engine.replay.builder import Builder, alert_config
+from engine.replay.fingerprint import code_fingerprint
+from engine.replay.genesis import Genesis, encode, load, restore
+from engine.replay.harness import Harness
+from engine.replay.recorder import bar_row
+from engine.replay.tape import TapeHeader, TapeReader, TapeWriter
+from engine.rules.compiler import CompiledRules
+from engine.storage.ports import StoredAlert
+from engine.storage.sqlite import SqliteAlertStore, SqliteBarStore
+from ipc.logs import Log
+from shm import clock
+from shm.fences import write_word
+from shm.words import WORD_STRIDE
+
+GENESIS_NAME = "genesis.bin"
+TAPE_NAME = "tape.bin"
+_POINTER = "stream.json"
+_SAY_EVERY_S = 2.0
+
+
+class OpenStream(msgspec.Struct, frozen=True):
+    """The stream that the data directory works on: read at the next start."""
+
+    stream_id: str
+    genesis_sha256: str
+
+
+def stream_directory(data_dir: Path, stream_id: str) -> Path:
+    """Where genesis and tape of a stream lie."""
+    return data_dir / "streams" / stream_id
+
+
+def prepare(
+    config: Config, tables: EngineTables, data_dir: Path, compiled: CompiledRules, log: Log
+) -> StreamInfo:
+    """Fill the tables so that the roles can start. Raises EngineError when no stream can be begun."""
+    found = _resumable(config, data_dir, log)
+    if found is not None:
+        return _resume(config, tables, data_dir, *found, log)
+    return _begin(config, tables, data_dir, compiled, log)
+
+
+# -- resuming ------------------------------------------------------------------------------------
+def _resumable(config: Config, data_dir: Path, log: Log) -> tuple[OpenStream, Genesis] | None:
+    """The open stream and its genesis if code, settings and input still match and its tape has no end."""
+    try:
+        pointer = msgspec.json.decode((data_dir / _POINTER).read_bytes(), type=OpenStream)
+    except (OSError, msgspec.DecodeError):
+        return None
+    directory = stream_directory(data_dir, pointer.stream_id)
+    try:
+        genesis = load(directory / GENESIS_NAME, pointer.genesis_sha256)
+        if genesis.header.fingerprint != code_fingerprint():
+            why = "the code has changed"
+        elif genesis.header.config != alert_config(config):
+            why = "the configuration has changed"
+        elif _tape_state(directory / TAPE_NAME, genesis, pointer):
+            return pointer, genesis
+        else:
+            why = "it was ended in order"
+    except EngineError as error:
+        why = str(error)
+    log.info("new_stream", before=pointer.stream_id, reason=why)
+    return None
+
+
+def _tape_state(path: Path, genesis: Genesis, pointer: OpenStream) -> bool:
+    """True when the tape is open; cuts what a crash left torn at its end."""
+    if not path.exists():
+        return False
+    writer = TapeWriter(path, tape_header(genesis, pointer.genesis_sha256))
+    writer.close()
+    return not writer.ended
+
+
+def tape_header(genesis: Genesis, genesis_sha256: str) -> TapeHeader:
+    """The header of the tape that belongs to a genesis."""
+    header = genesis.header
+    return TapeHeader(
+        stream_id=header.stream_id,
+        genesis_sha256=genesis_sha256,
+        interval_ns=header.interval_ns,
+        feeds=header.feeds,
+        fingerprint=header.fingerprint,
+        simulated=header.simulated,
+    )
+
+
+class _Sinks:
+    """Where a resume brings what it makes again: the stores ignore what they hold already."""
+
+    _BATCH = 1000
+
+    def __init__(self, data_dir: Path, stream_id: str, tables: EngineTables) -> None:
+        self._alerts = SqliteAlertStore(data_dir / "alerts.db")
+        self._bars = SqliteBarStore(data_dir / "bars.db")
+        self._stream_id = stream_id
+        self._tables = tables
+        self._waiting: list[StoredAlert] = []
+
+    def take(self, cycle: MergedCycle) -> None:
+        for alert in cycle.alerts:
+            self._waiting.append(
+                StoredAlert(
+                    alert_id=alert.alert_id,
+                    stream_id=self._stream_id,
+                    n=cycle.n,
+                    t_ns=cycle.t_ns,
+                    rule_id=alert.rule_id,
+                    symbol=alert.symbol,
+                    json=alert.document,
+                    stored_ns=clock.realtime_ns(),
+                )
+            )
+        if len(self._waiting) >= self._BATCH:
+            self._flush()
+
+    def take_bars(self, events: np.ndarray) -> None:
+        self._bars.upsert([bar_row(self._tables, self._stream_id, event) for event in events])
+
+    def _flush(self) -> None:
+        if self._waiting:
+            self._alerts.append(self._waiting)
+            self._waiting = []
+
+    def close(self) -> None:
+        self._flush()
+        self._alerts.close()
+        self._bars.close()
+
+
+def _resume(
+    config: Config,
+    tables: EngineTables,
+    data_dir: Path,
+    pointer: OpenStream,
+    genesis: Genesis,
+    log: Log,
+) -> StreamInfo:
+    """Genesis and tape at full speed; alerts through the normal dedupe; then the roles go on live."""
+    directory = stream_directory(data_dir, pointer.stream_id)
+    restore(tables, genesis)
+    sinks = _Sinks(data_dir, pointer.stream_id, tables)
+    harness = Harness(tables, pointer.stream_id, sinks.take)
+    harness.on_bars = sinks.take_bars
+    said = clock.monotonic_ns()
+
+    def progress(n: int) -> None:
+        nonlocal said
+        if clock.monotonic_ns() - said > _SAY_EVERY_S * 1e9:
+            said = clock.monotonic_ns()
+            log.info("resuming", n=n)
+
+    with TapeReader(directory / TAPE_NAME) as reader:
+        harness.run_tape(reader.blocks(), progress)
+    sinks.close()
+    _set_flow(tables, harness.n)
+    log.info("resumed", stream_id=pointer.stream_id, n=harness.n)
+    return _info(config, genesis, pointer, directory, harness.n)
+
+
+def _set_flow(tables: EngineTables, n: int) -> None:
+    """Say that recorder and alerts have everything up to n."""
+    version = int(tables.cell.heads[n % 4]["rules_version"])
+    for word, value in (
+        (FLOW_DURABLE_N, n), (FLOW_ALERTED_N, n), (FLOW_ALERTED_RULES, version),
+    ):  # fmt: skip
+        write_word(tables.flow, word * WORD_STRIDE, value)
+
+
+def _info(
+    config: Config, genesis: Genesis, pointer: OpenStream, directory: Path, resumed_n: int
+) -> StreamInfo:
+    header = genesis.header
+    return StreamInfo(
+        stream_id=header.stream_id,
+        directory=str(directory),
+        genesis_sha256=pointer.genesis_sha256,
+        fingerprint=header.fingerprint,
+        provider=header.provider,
+        simulated=header.simulated,
+        live=header.provider == "simulator" and config.simulator.clock == "live",
+        date=header.date,
+        start_ns=header.start_ns,
+        interval_ns=header.interval_ns,
+        feeds=header.feeds,
+        resumed_n=resumed_n,
+        anchor_ns=clock.Anchor.take().offset_ns,
+    )
+
+
+# -- beginning -----------------------------------------------------------------------------------
+def _begin(
+    config: Config, tables: EngineTables, data_dir: Path, compiled: CompiledRules, log: Log
+) -> StreamInfo:
+    stream_id = config.engine.stream_id or uuid.uuid4().hex
+    builder = Builder(
+        config,
+        stream_id,
+        data_dir,
+        compiled,
+        say=lambda sentence: log.info("genesis", doing=sentence),
+        now_ns=clock.realtime_ns(),
+    )
+    genesis = builder.build()
+    directory = stream_directory(data_dir, stream_id)
+    directory.mkdir(parents=True, exist_ok=True)
+    content = encode(genesis)
+    _write_durably(directory / GENESIS_NAME, content)
+    pointer = OpenStream(stream_id, hashlib.sha256(content).hexdigest())
+    tape = directory / TAPE_NAME
+    tape.unlink(missing_ok=True)
+    if config.tape.record:
+        TapeWriter(tape, tape_header(genesis, pointer.genesis_sha256)).close()
+    _write_durably(data_dir / _POINTER, msgspec.json.encode(pointer))
+    restore(tables, genesis)
+    _set_flow(tables, 0)
+    _remove_old(config, data_dir, stream_id, log)
+    return _info(config, genesis, pointer, directory, 0)
+
+
+def _write_durably(path: Path, content: bytes) -> None:
+    temporary = path.with_suffix(".new")
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.rename(path)
+    fd = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _remove_old(config: Config, data_dir: Path, keep: str, log: Log) -> None:
+    """Drop the files of streams older than tape.keep_days."""
+    if config.tape.keep_days == 0:
+        return
+    oldest_s = clock.realtime_ns() / 1e9 - config.tape.keep_days * 86_400
+    for directory in (data_dir / "streams").iterdir():
+        newest_s = max((file.stat().st_mtime for file in directory.iterdir()), default=0.0)
+        if directory.name != keep and newest_s < oldest_s:
+            for file in directory.iterdir():
+                file.unlink()
+            directory.rmdir()
+            log.info("removed_stream", stream_id=directory.name)
+

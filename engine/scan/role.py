@@ -1,0 +1,32 @@
+"""A scan worker's role: one run per cycle, as soon as cell and indicators are there."""
+
+from engine.config.running import Running
+from engine.scan.stage import ScanStage
+from ipc.loop import run_loop
+from ipc.roles import RoleContext
+from shm.clock import monotonic_ns
+from shm.fences import read_word
+
+
+def main(ctx: RoleContext) -> None:
+    """Entry of the role; the instance is the number of its slice."""
+    running: Running = ctx.shared
+    tables = running.tables
+    stage = ScanStage(tables, ctx.instance)
+    stage.recover()
+
+    def step() -> bool:
+        n = stage.state_n + 1
+        if tables.cell.cells.published() < n or read_word(tables.indicators.words, 0) >> 1 < n:
+            return False
+        begin_ns = monotonic_ns()
+        if not stage.run(n):
+            return False  # the lane is full: the alert service wakes us when it has room
+        ctx.telemetry.observe("scan_cycle_seconds", monotonic_ns() - begin_ns)
+        ctx.telemetry.count("symbols_scanned_total", stage.symbols)
+        ctx.progress(n)
+        ctx.wake.notify("bars")
+        ctx.wake.notify("alerts")
+        return True
+
+    run_loop(ctx, step)

@@ -1,0 +1,1 @@
+"""Genesis, tape, harness, backtest: the two equalities."""

@@ -1,0 +1,190 @@
+"""The composition root: the table of roles, and how a configuration becomes a running engine."""
+
+import dataclasses
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from engine.config.running import Running
+from engine.config.schema import Config
+from engine.domain.stream import StreamInfo
+from engine.domain.tables import EngineTables, allocate
+from engine.replay import prepare
+from engine.replay.builder import columns, load_compiled_rules, sizes_of
+from engine.replay.warm import warm
+from ipc import errand
+from ipc.lock import DataLock
+from ipc.logs import Log
+from ipc.policy import Class, Limits
+from ipc.roles import RoleSpec
+from ipc.supervisor import Parts, Settings, Supervisor
+from ipc.telemetry import BOARD_NAME, create_board
+from ipc.watch import Patience
+from shm import clock
+from shm.arena import MeasuringArena
+from shm.board import Board
+from shm.segments import SharedArena, sweep
+
+PREPARE_TIMEOUT_S = 3600.0
+
+
+
+
+def role_table(tables: EngineTables) -> list[RoleSpec]:
+    """Every role with its entry, its order and the arrays that only it may write."""
+    workers = range(tables.sizes.workers)
+    feeds = range(tables.sizes.feeds)
+    specs = [
+        RoleSpec("feed", "engine.feeds.role:main", feed, Class.CRITICAL, 3, 0, watch_progress=False)
+        for feed in feeds
+    ]
+    specs.append(RoleSpec("bars", "engine.bars.role:main", None, Class.CRITICAL, 0, 1))
+    specs.append(RoleSpec("indicators", "engine.indicators.role:main", None, Class.CRITICAL, 0, 2))
+    specs += [
+        RoleSpec("scan", "engine.scan.role:main", worker, Class.CRITICAL, 0, 2) for worker in workers
+    ]
+    specs.append(RoleSpec("alerts", "engine.alerts.role:main", None, Class.CRITICAL, 1, 3))
+    specs.append(RoleSpec("recorder", "engine.replay.recorder_role:main", None, Class.CRITICAL, 1, 4))
+    specs.append(
+        RoleSpec("web", "web.role:main", None, Class.RESTARTABLE, 2, 5, takes_orders=True)
+    )
+    return specs
+
+
+def _role_keys(workers: int, feeds: int) -> list[str]:
+    return [
+        *(f"feed{feed}" for feed in range(feeds)),
+        "bars",
+        "indicators",
+        *(f"scan{worker}" for worker in range(workers)),
+        "alerts",
+        "recorder",
+        "web",
+    ]
+
+
+def _log(config: Config, role: str) -> Log:
+    fd, human = 2, sys.stderr.isatty()
+    if config.log.file:
+        fd = os.open(config.log.file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        human = False
+    return Log(role, fd=fd, level=config.log.level, human=human, max_per_s=config.log.max_per_s)
+
+
+def _settings(config: Config) -> Settings:
+    told = config.supervisor
+    return Settings(
+        patience=Patience(
+            beat_ms=told.beat_timeout_ms,
+            stall_ms=told.stall_timeout_ms,
+            boot_ms=told.boot_timeout_ms,
+        ),
+        limits=Limits(
+            max_deaths=told.max_deaths,
+            budget_s=told.budget_s,
+            backoff_min_ms=told.backoff_min_ms,
+            backoff_max_ms=told.backoff_max_ms,
+        ),
+        abort_wait_ms=told.abort_wait_ms,
+        stop_timeout_ms=told.stop_timeout_ms,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Memory:
+    arena: SharedArena
+    tables: EngineTables
+    board: Board
+
+
+def _create(config: Config, data_dir: Path) -> _Memory:
+    """Reserve and create every table: one epoch more than the engine before."""
+    sizes, asked = sizes_of(config), columns()
+    keys = _role_keys(sizes.workers, sizes.feeds)
+    measure = MeasuringArena()
+    allocate(measure, sizes, asked)
+    create_board(measure, keys)
+    arena = SharedArena(config.engine.name, _next_epoch(data_dir), measure.total_bytes)
+    return _Memory(arena, allocate(arena, sizes, asked), create_board(arena, keys))
+
+
+def _next_epoch(data_dir: Path) -> int:
+    path = data_dir / "epoch"
+    try:
+        epoch = int(path.read_text(encoding="ascii")) + 1
+    except (OSError, ValueError):
+        epoch = 1
+    path.write_text(f"{epoch}\n", encoding="ascii")
+    return epoch
+
+
+def _describe(stream: StreamInfo, config: Config) -> dict[str, object]:
+    return {
+        "stream_id": stream.stream_id,
+        "provider": stream.provider,
+        "simulated": stream.simulated,
+        "resumed_n": stream.resumed_n,
+        "interval_ms": stream.interval_ms,
+        "url": f"http://{config.web.host}:{config.web.port}/",
+    }
+
+
+def run_engine(config: Config, arguments: Sequence[str] = ()) -> int:
+    """Run the engine until it is stopped; returns the exit code. `arguments` start it anew after a loop.
+
+    Raises EngineError (bad rules, no room), LockedError (another engine holds the data directory).
+    """
+    data_dir = Path(config.paths.data_dir)
+    lock = DataLock(data_dir)
+    log = _log(config, "supervisor")
+    compiled = load_compiled_rules(config)
+    for name in sweep(config.engine.name):
+        log.info("swept", segment=name)
+    begun_ns = clock.monotonic_ns()
+    memory = _create(config, data_dir)
+    try:
+        warm(lambda step: log.info("warming", step=step))
+        log.info("warm", seconds=round((clock.monotonic_ns() - begun_ns) / 1e9, 2))
+        answer = errand.run(
+            "preparing the stream",
+            lambda: msgspec.to_builtins(
+                prepare.prepare(config, memory.tables, data_dir, compiled, log)
+            ),
+            PREPARE_TIMEOUT_S,
+        )
+        stream = msgspec.convert(answer, StreamInfo)
+        log.info("ready", seconds=round((clock.monotonic_ns() - begun_ns) / 1e9, 2),
+                 **_describe(stream, config))  # fmt: skip
+        return _supervise(config, memory, stream, data_dir, log, arguments)
+    finally:
+        memory.arena.unlink_all()
+        lock.release()
+
+
+def _supervise(
+    config: Config,
+    memory: _Memory,
+    stream: StreamInfo,
+    data_dir: Path,
+    log: Log,
+    arguments: Sequence[str],
+) -> int:
+    running = Running(config, stream, memory.tables, memory.board, data_dir)
+    parts = Parts(
+        engine=config.engine.name,
+        data_dir=data_dir,
+        board=memory.board,
+        log=log,
+        shared=running,
+        forward={"reload": "web"},
+        describe=lambda: _describe(stream, config),
+        cleanup=memory.arena.unlink_all,
+        relaunch=(sys.executable, "-m", "tools.main", "run"),
+        arguments=tuple(arguments),
+    )
+    return Supervisor(role_table(memory.tables), _settings(config), parts).run()
+
+
