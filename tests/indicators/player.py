@@ -17,7 +17,10 @@ class Player:
 
     def __init__(self, capacity: int = 3) -> None:
         columns = tables.Columns(registry.SLOTS, registry.VALUES, registry.RING, COLUMNS)
-        self.tables = tables.allocate(PrivateArena(), Sizes(capacity=capacity), columns)
+        sizes = Sizes(
+            capacity, ring_ticks=1 << 8, pool_trades=1 << 8, max_rules=64, max_cooling=1024
+        )
+        self.tables = tables.allocate(PrivateArena(), sizes, columns)
         self.tables.session["start_ns"] = FIRST_MINUTE * records.NS_PER_MINUTE
         self.rows = self.tables.sizes.rows
         self.next_index = np.zeros(self.rows, np.int64)

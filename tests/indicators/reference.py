@@ -1,5 +1,6 @@
 """The indicators written as plainly as possible, over whole series: slow, for comparison only."""
 
+import itertools
 import math
 
 import numpy as np
@@ -38,7 +39,7 @@ def wilder(values: list[float], period: int) -> list[float]:
 
 def rsi(closes: list[float], period: int = 14) -> list[float]:
     """Wilder's RSI; NaN where nothing has moved."""
-    changes = [b - a for a, b in zip(closes, closes[1:], strict=False)]
+    changes = [b - a for a, b in itertools.pairwise(closes)]
     gains = wilder([max(c, 0.0) for c in changes], period)
     losses = wilder([max(-c, 0.0) for c in changes], period)
     pairs = zip(gains, losses, strict=True)

@@ -128,7 +128,7 @@ def test_random_bars_equal_talib_and_the_plain_reference(seed, price, step):
 
 def test_long_sums_do_not_drift_after_prices_fall_by_nine_orders():
     closes = np.concatenate((np.full(300, 600_000.1), random_bars(5, 900, 2e-4, 0.01)["close"]))
-    bars = {key: closes for key in ("open", "high", "low", "close", "volume")}
+    bars = dict.fromkeys(("open", "high", "low", "close", "volume"), closes)
     got = play_series(bars, ["sma(20)", "sma(50)", "sma(200)"])
     for period in (20, 50, 200):
         want = math.fsum(closes[-period:]) / period

@@ -1,0 +1,71 @@
+"""docs/metrics.md, written from the registry."""
+
+from collections.abc import Sequence
+
+from engine.metrics.entry import HISTORY, INDICATOR, REFERENCE, ROW, TIME, Metric
+from engine.metrics.planned import PLANNED
+from engine.metrics.registry import METRICS
+
+_HEADINGS = {
+    ROW: "From trades, quotes and status",
+    HISTORY: "Over windows in time",
+    REFERENCE: "From reference data",
+    TIME: "Time and age",
+    INDICATOR: "Indicators over 1-minute bars",
+}
+
+_INTRODUCTION = """\
+# Metrics
+
+Every number a rule can name, generated from the registry by `python -m tools.metric_docs`: do not
+edit this page. `P` is the last price, `C1` the previous close, `T` the time of the cycle. A name
+can be written with blanks inside its brackets: `ema( 20 )`.
+
+**Unknown is unknown.** A value that cannot be computed is `null`, never 0. A condition on an
+unknown value is neither true nor false, and a rule whose result is unknown does not fire. Any
+metric is unknown while one of its inputs is; the column *unknown* names the other cases.
+
+**Windows** reach from T back to a whole second or minute, and only within the session date
+(by default 04:00 to 20:00 exchange time). What counts as the price then is the
+last eligible trade the engine had taken in by then. Windows of volume count the same way.
+
+**Sessions**: regular metrics (`hod`, `vwap_rth`, `open` ...) use trades of regular hours only and
+keep their value after the close; `_all` means pre-market, regular and after hours.
+"""
+
+
+def _row(metric: Metric) -> str:
+    names = f"`{metric.name}`"
+    if metric.aliases:
+        names += "<br>" + ", ".join(f"`{alias}`" for alias in metric.aliases)
+    sessions = "" if metric.sessions == "all" else metric.sessions
+    cells = (names, metric.unit, metric.formula, metric.unknown, metric.warm_up, sessions)
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _section(source: str, heading: str) -> list[str]:
+    lines = ["", f"## {heading}", ""]
+    lines += ["| name, aliases | unit | formula | unknown | warm-up | hours |"]
+    lines += ["| --- | --- | --- | --- | --- | --- |"]
+    return lines + [_row(metric) for metric in METRICS if metric.source == source]
+
+
+def _planned() -> list[str]:
+    by_reason: dict[str, list[str]] = {}
+    for name, reason in PLANNED.items():
+        by_reason.setdefault(reason, []).append(name)
+    lines = ["", "## Not in this release", "", "A rule that names one of these is refused:", ""]
+    for reason, names in by_reason.items():
+        lines.append(f"- {reason}: " + ", ".join(f"`{name}`" for name in names))
+    return lines
+
+
+def render(edge_cases: Sequence[tuple[str, str]]) -> str:
+    """The whole page. edge_cases: (what, decision) of the indicators, from their registry."""
+    lines = [_INTRODUCTION.rstrip()]
+    for source, heading in _HEADINGS.items():
+        lines += _section(source, heading)
+    lines += ["", "## Where libraries disagree", ""]
+    lines += [f"- **{what}**: {decision}" for what, decision in edge_cases]
+    lines += _planned()
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,178 @@
+"""Every metric column against the plain model, on rows made by hypothesis."""
+
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.errors import EngineError
+from engine.metrics.registry import INDICATOR_NAMES, METRICS
+from tests.metrics.desk import MINUTE, SECOND, Desk, empty_row
+from tests.metrics.model import View, expected
+
+START = 1_381_219_200 * SECOND  # 2013-10-08 04:00 in New York
+OPEN, CLOSE = START + 330 * MINUTE, START + 720 * MINUTE
+
+prices = st.one_of(
+    st.just(math.nan), st.just(0.0), st.sampled_from([1e-4, 0.01, 5.0, 17.25, 600_000.0]),
+    st.floats(1e-6, 1e6),
+)  # fmt: skip
+sizes = st.one_of(st.just(math.nan), st.integers(0, 100_000).map(float))
+volumes = st.one_of(st.just(0.0), st.integers(0, 2**33).map(float))
+
+
+def three(strategy):
+    return st.lists(strategy, min_size=3, max_size=3)
+
+
+@st.composite
+def rows(draw, t_ns):
+    stamps = st.integers(START - 3600 * SECOND, t_ns + 60 * SECOND)
+    row = empty_row()
+    for name in ("last", "bid", "ask", "open_rth", "close_rth", "luld_lower", "luld_upper"):
+        row[name] = draw(prices)
+    for name in ("last_size", "bid_size", "ask_size"):
+        row[name] = draw(sizes)
+    for name in ("high", "low"):
+        row[name] = draw(three(prices))
+    row["volume"] = draw(three(volumes))
+    row["pv"] = [v * draw(st.sampled_from([0.5, 12.0, 100.0])) for v in row["volume"]]
+    row["trades"] = draw(three(st.integers(0, 1_000_000)))
+    row["high_event_ns"], row["low_event_ns"] = draw(three(stamps)), draw(three(stamps))
+    row["last_event_ns"], row["quote_event_ns"] = draw(stamps), draw(st.one_of(st.just(0), stamps))
+    row["halted"] = draw(st.sampled_from([0, 1, 2]))
+    row["cumulative_volume"] = sum(row["volume"])
+    return row
+
+
+@st.composite
+def views(draw):
+    t_ns = START + draw(st.integers(0, 960 * 60 * 10)) * SECOND // 10
+    row = draw(rows(t_ns))
+    price_at, volume_at, minute_price_at = {}, {}, {}
+    for back in (0, 5, 10, 20, 30, 60, 120, 180, 300, 600, 900):
+        if draw(st.booleans()):
+            second = t_ns // SECOND - back
+            price_at[second] = draw(prices.filter(lambda x: x != 0))
+            fewer = draw(st.integers(0, 2**31))
+            volume_at[second] = max(0, int(row["cumulative_volume"]) - fewer)
+    for back in (30, 60, 120):
+        if draw(st.booleans()):
+            minute_price_at[t_ns // MINUTE - back] = draw(prices.filter(lambda x: x != 0))
+    return View(
+        t_ns, START, OPEN, CLOSE, row, draw(prices), draw(prices), price_at, volume_at,
+        minute_price_at, {name: draw(prices) for name in INDICATOR_NAMES},
+    )  # fmt: skip
+
+
+def assert_equal(got, want):
+    assert set(got) == set(want)
+    for name, value in want.items():
+        assert got[name] == pytest.approx(value, rel=1e-12, abs=0, nan_ok=True), name
+
+
+@settings(max_examples=150, deadline=None)
+@given(view=views(), n=st.integers(1, 9), symbol=st.integers(0, 2))
+def test_every_metric_equals_the_plain_model(view, n, symbol):
+    desk = Desk(view)
+    desk.put(n, symbol, view)
+    assert_equal(desk.columns(n, symbol), expected(view))
+
+
+def test_a_symbol_that_never_traded_has_no_number_that_is_not_true():
+    view = View(
+        OPEN + SECOND, START, OPEN, CLOSE, empty_row(), math.nan, math.nan, {}, {}, {},
+        dict.fromkeys(INDICATOR_NAMES, math.nan),
+    )  # fmt: skip
+    desk = Desk(view)
+    desk.put(1, 0, view)
+    known = {name: x for name, x in desk.columns(1, 0).items() if not math.isnan(x)}
+    assert known == {
+        "vol_pm": 0.0, "vol_rth": 0.0, "vol_ah": 0.0, "vol_all": 0.0, "dvol": 0.0,
+        "trades_rth": 0.0, "trades_all": 0.0, "halted": 0.0, "minutes_since_open": 1 / 60,
+    }  # fmt: skip
+
+
+def flat_view(t_ns, **row):
+    return View(
+        t_ns, START, OPEN, CLOSE, empty_row() | row, 10.0, 0.5, {}, {}, {},
+        dict.fromkeys(INDICATOR_NAMES, math.nan),
+    )  # fmt: skip
+
+
+def test_a_crossed_quote_has_a_negative_spread_and_a_missing_side_none():
+    desk = Desk(flat_view(OPEN))
+    desk.put(1, 0, flat_view(OPEN, bid=10.02, ask=10.0))
+    desk.put(1, 1, flat_view(OPEN, bid=10.02))
+    desk.put(1, 2, flat_view(OPEN, bid=10.0, ask=10.0))
+    spreads = [desk.columns(1, symbol)["spread_usd"] for symbol in range(3)]
+    assert spreads[0] == pytest.approx(-0.02)
+    assert math.isnan(spreads[1])
+    assert spreads[2] == 0.0
+
+
+def test_windows_never_look_back_before_the_session_date():
+    t_ns = START + 10 * SECOND
+    view = flat_view(t_ns, last=11.0, last_event_ns=t_ns)
+    for back in (5, 10, 20):
+        second = t_ns // SECOND - back
+        view.price_at[second], view.volume_at[second] = 10.0, 0
+    desk = Desk(view)
+    desk.put(1, 0, view)
+    got = desk.columns(1, 0)
+    assert got["chg_5s_pct"] == got["chg_10s_pct"] == pytest.approx(10.0)
+    assert math.isnan(got["chg_20s_pct"])
+
+
+def test_a_slot_of_the_history_that_holds_another_second_is_not_used():
+    t_ns = OPEN
+    view = flat_view(t_ns, last=11.0)
+    desk = Desk(view)
+    desk.put(1, 0, view)
+    history, second = desk.tables.history, t_ns // SECOND - 60
+    slot = second % len(history.second_stamp)
+    history.second_price[slot, 0], history.second_stamp[slot] = 10.0, second - 904
+    assert math.isnan(desk.columns(1, 0)["chg_1m_pct"])
+    history.second_stamp[slot] = second
+    assert desk.columns(1, 0)["chg_1m_pct"] == pytest.approx(10.0)
+
+
+def test_any_number_of_workers_gives_the_same_columns():
+    views_ = [flat_view(OPEN, last=5.0 + i, bid=5.0 + i, ask=5.1 + i) for i in range(150)]
+    got = []
+    for workers in (1, 2, 3):
+        desk = Desk(views_[0], 150, workers)
+        for symbol, view in enumerate(views_):
+            desk.put(2, symbol, view)
+        desk.columns(2, 0)
+        got.append(desk.tables.scan.columns[0][:, :150].tobytes())
+    assert got[0] == got[1] == got[2]
+
+
+def test_only_the_columns_of_the_cycles_parity_are_written():
+    view = flat_view(OPEN, last=5.0)
+    desk = Desk(view)
+    desk.put(1, 0, view)
+    desk.columns(1, 0)
+    odd = desk.tables.scan.columns[1].tobytes()
+    later = flat_view(OPEN + SECOND, last=6.0)
+    desk.put(2, 0, later)
+    desk.columns(2, 0)
+    assert desk.tables.scan.columns[1].tobytes() == odd
+
+
+def test_metrics_of_a_cycle_whose_indicators_are_not_there_are_refused():
+    view = flat_view(OPEN)
+    desk = Desk(view)
+    desk.put(1, 0, view)
+    with pytest.raises(EngineError, match="metrics of cycle 2"):
+        desk.metrics[0].compute(2)
+
+
+def test_every_metric_has_words_for_its_unit_formula_and_unknown():
+    units = {"usd", "pct", "bps", "shares", "count", "s", "min", "ratio", "points", "flag"}
+    for column, metric in enumerate(METRICS):
+        assert metric.column == column
+        assert metric.unit in units
+        assert metric.formula and metric.unknown and metric.warm_up
