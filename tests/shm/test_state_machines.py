@@ -1,6 +1,7 @@
 """Ring and lane against plain lists: every sequence of calls hypothesis can think of."""
 
 import numpy as np
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule

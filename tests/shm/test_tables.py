@@ -157,6 +157,26 @@ def test_any_bytes_come_back_from_a_blob(content):
     assert blob.read(1) == content
 
 
+def test_a_slot_is_invalid_from_before_its_first_byte_changes():
+    class Dying:
+        """Bytes whose writer dies at the first one."""
+
+        def __setitem__(self, where, value):
+            raise KeyboardInterrupt
+
+    blob = Blob.create(PrivateArena(), "rules", 2, 16)
+    blob.publish(1, b"one")
+    blob.publish(2, b"two")
+    blob.set_floor(2)
+    whole, blob.data = blob.data, Dying()
+    with pytest.raises(KeyboardInterrupt):
+        blob.publish(3, b"three")
+    blob.data = whole
+    assert (blob.versions(), blob.read(1), blob.read(2)) == ([0, 2], None, b"two")
+    blob.publish(3, b"three")
+    assert blob.versions() == [3, 2]
+
+
 def test_a_blob_that_was_damaged_is_not_handed_out():
     blob = Blob.create(PrivateArena(), "rules", 1, 16)
     blob.publish(1, b"whole")
@@ -204,6 +224,15 @@ def test_a_name_whose_writer_died_half_way_is_the_new_one_for_everybody(words_do
     assert not names.recover()
     assert names.version() == version
     assert names.raw[1] == b"NEW" * 8
+
+
+def test_the_next_set_finishes_what_a_dead_writer_began():
+    names = Names.create(PrivateArena(), "names", 3)
+    names.ctl[PENDING : PENDING + 4] = [1, *np.frombuffer(b"NEW".ljust(24, b"\0"), np.int64)]
+    names.ctl[NAMES_VERSION] += 1
+    names.set(2, "NEXT")
+    assert names.raw.tolist() == [b"", b"NEW", b"NEXT"]
+    assert names.version() == 2
 
 
 def test_a_redo_record_that_was_not_committed_is_nothing():
