@@ -21,6 +21,7 @@ from shm.clock import monotonic_ns, realtime_ns
 from web.app import make_app
 from web.deps import KEY, Deps
 from web.limits import Limits
+from web.orders import carry_out_orders
 from web.reading import MetricIndex
 from web.telemetry_view import read_board
 from web.ws.hub import HUB
@@ -164,8 +165,13 @@ async def _beat_until_stop(ctx: RoleContext, app: web.Application) -> None:
         app[HUB].alerts_stored()
         woken.set()
 
+    running: Running = ctx.shared
     loop = asyncio.get_running_loop()
     loop.add_reader(ctx.wake.fileno(), on_wake)
+    if ctx.spec.takes_orders:
+        loop.add_reader(
+            ctx.orders_fileno(), carry_out_orders, ctx, running.config, running.tables
+        )
     try:
         ctx.running()
         while not ctx.should_stop():
@@ -179,6 +185,8 @@ async def _beat_until_stop(ctx: RoleContext, app: web.Application) -> None:
                 continue
     finally:
         loop.remove_reader(ctx.wake.fileno())
+        if ctx.spec.takes_orders:
+            loop.remove_reader(ctx.orders_fileno())
 
 
 def main(ctx: RoleContext) -> None:

@@ -135,7 +135,13 @@ def decode_query(query: MultiMapping[str], struct: type[_Struct]) -> _Struct:
     try:
         return msgspec.convert(seen, struct, strict=False)
     except msgspec.ValidationError as error:
-        raise Problem(400, sentence(error)) from None
+        raise Problem(400, _with_value(sentence(error), seen)) from None
+
+
+def _with_value(told: str, given: dict[str, str]) -> str:
+    """In a query everything is text: say which text it was."""
+    key = told.partition(":")[0]
+    return told.replace("got text", f"got {given.get(key, '')[:24]!r}")
 
 
 def decode_body(content: bytes, struct: type[_Struct]) -> _Struct:

@@ -33,7 +33,7 @@ PRICES = (49.13, 13.87, 184.66, 166.52)
 
 
 class Market:
-    """A small engine without processes. `step` publishes the next cycle, `alert` stores an alert."""
+    """A small engine without processes: `step` publishes a cycle, `alert` stores an alert."""
 
     def __init__(
         self, tickers: tuple[str, ...] = TICKERS, prices: tuple[float, ...] = PRICES, seed: int = 1

@@ -2,6 +2,7 @@
 import { html, useEffect, useRef } from "./lib.js";
 import { exchangeOffsetSeconds } from "./format.js";
 
+const SHOWN = 120;
 let library = null;
 const load = () => (library ??= import("../vendor/lightweight-charts.mjs"));
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -28,7 +29,7 @@ function make(charts, place) {
     layout: { background: { color: "transparent" }, textColor: colour("--dim"), fontFamily: colour("--font"), fontSize: 11, attributionLogo: false },
     grid: { vertLines: { color: colour("--line") }, horzLines: { color: colour("--line") } },
     rightPriceScale: { borderVisible: false, scaleMargins: { top: 0.08, bottom: 0.24 } },
-    timeScale: { borderVisible: false, timeVisible: true, secondsVisible: false, rightOffset: 4, minBarSpacing: 2, maxBarSpacing: 14 },
+    timeScale: { borderVisible: false, timeVisible: true, secondsVisible: false, rightOffset: 4, minBarSpacing: 2, maxBarSpacing: 16 },
     crosshair: { mode: 0 },
     localization: { locale: "en-GB" },
   });
@@ -50,7 +51,12 @@ function fill(made, bars, alerts, first) {
   const times = new Set(priced.map((bar) => at(bar.ms)));
   const minutes = [...new Set(alerts.map((ms) => at(ms)))].filter((time) => times.has(time)).sort((a, b) => a - b);
   made.markers.setMarkers(minutes.map((time) => ({ time, position: "aboveBar", shape: "arrowDown", color: made.accent, size: 0.8 })));
-  if (first) made.chart.timeScale().scrollToRealTime();
+  if (first) show(made.chart.timeScale(), bars.length);
+}
+
+function show(scale, count) {
+  if (count < SHOWN) scale.fitContent();
+  else scale.setVisibleLogicalRange({ from: count - SHOWN, to: count + 3 });
 }
 
 // Final bars and the open minutes of a symbol's document, oldest first, one bar a minute.

@@ -7,7 +7,7 @@ import { compact, direction, fixed, percent, price, UNKNOWN } from "./format.js"
 const VIEWS = [["Gainers", "chg_pct", "desc"], ["Losers", "chg_pct", "asc"], ["Moving", "move_5m_pct", "desc"], ["Active", "volume", "desc"]];
 const COLUMNS = [
   { key: "symbol", label: "Symbol", first: "asc", left: true },
-  { key: "last", label: "Last", show: price, title: "Last eligible trade" },
+  { key: "last", label: "Last", show: price, flash: true, title: "Last eligible trade" },
   { key: "chg_pct", label: "Chg %", show: percent, signed: true, title: "Change against the previous close" },
   { key: "chg_1m_pct", label: "1m %", show: percent, signed: true, narrow: 1, title: "Change over 1 minute" },
   { key: "chg_5m_pct", label: "5m %", show: percent, signed: true, title: "Change over 5 minutes" },
@@ -74,9 +74,9 @@ function Cell({ value, column }) {
   useLayoutEffect(() => {
     const old = before.current;
     before.current = value;
-    if (typeof old !== "number" || typeof value !== "number" || calm.matches || column.show(old) === text) return;
+    if (!column.flash || typeof old !== "number" || typeof value !== "number" || calm.matches || column.show(old) === text) return;
     const colour = getComputedStyle(cell.current).getPropertyValue(value > old ? "--up-flash" : "--down-flash");
-    cell.current.animate([{ backgroundColor: colour }, { backgroundColor: "transparent" }], { duration: 900, easing: "ease-out" });
+    cell.current.animate([{ backgroundColor: colour }, { backgroundColor: "transparent" }], { duration: 700, easing: "ease-out" });
   }, [text]);
   const tone = text === UNKNOWN ? "unknown" : column.signed ? direction(value) : "";
   return html`<td ref=${cell} class=${`${tone} ${column.narrow ? `narrow${column.narrow}` : ""}`}>${text}</td>`;
