@@ -50,14 +50,6 @@ def _workers(config: Config) -> Fault:
     return None
 
 
-def _replay(config: Config) -> Fault:
-    if config.feed.provider == "replay" and not config.feed.trades:
-        return "feed.trades", (
-            'feed.provider = "replay" needs feed.trades, a file of recorded trades.'
-        )
-    return None
-
-
 def _simulator(config: Config) -> Fault:
     simulator, capacity = config.simulator, config.engine.capacity
     if config.feed.provider == "simulator" and simulator.symbols > capacity:
@@ -128,7 +120,6 @@ CHECKS: tuple[Callable[[Config], Fault], ...] = (
     _interval,
     _auth,
     _workers,
-    _replay,
     _simulator,
     _range,
     _history,
@@ -138,7 +129,11 @@ CHECKS: tuple[Callable[[Config], Fault], ...] = (
 
 
 def missing_file(config: Config) -> Fault:
-    """The first file that the configuration names and that is not there."""
+    """The first file that the configuration needs and that is not there."""
+    if config.feed.provider == "replay" and not config.feed.trades:
+        return "feed.trades", (
+            'feed.provider = "replay" needs feed.trades, a file of recorded trades.'
+        )
     wanted = [("rules.path", config.rules.path)]
     if config.feed.provider == "replay":
         wanted += [("feed.trades", config.feed.trades), ("feed.quotes", config.feed.quotes)]

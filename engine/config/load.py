@@ -18,7 +18,7 @@ from engine.config.schema import Config
 
 PREFIX = "TAPESCAN_"
 DEFAULT_FILE = "scanner.toml"
-BUILT_IN = "built-in defaults"
+BUILT_IN = "built-in defaults (no scanner.toml here)"
 MAX_FILE_BYTES = 1 << 20
 
 
@@ -119,9 +119,11 @@ def read_values(document: Mapping[str, Any], source: str) -> dict[str, Value]:
 
 def unknown_setting(name: str) -> str:
     """The sentence that refuses an unknown `section.key`, with the nearest known one."""
-    key = name.rpartition(".")[2]
-    same_key = [known for known in SETTINGS if known.endswith(f".{key}")]
-    near = same_key[:1] or difflib.get_close_matches(name, SETTINGS, n=1, cutoff=0.6)
+    section, _, key = name.rpartition(".")
+    mates = {one.key: known for known, one in SETTINGS.items() if one.section == section}
+    near = [known for known in SETTINGS if known.endswith(f".{key}")]
+    near += [mates[found] for found in difflib.get_close_matches(key, mates, n=1, cutoff=0.6)]
+    near += difflib.get_close_matches(name, SETTINGS, n=1, cutoff=0.8)
     hint = f"; did you mean {near[0]}?" if near else "."
     return f"unknown setting {_shorten(name)}{hint}"
 
@@ -169,6 +171,8 @@ def _accepted(setting: Setting, raw: object, source: str) -> Value:
 
 def show(raw: object) -> str:
     """A value as one would type it, cut to a length fit for a sentence."""
+    if isinstance(raw, float):
+        return repr(raw)
     try:
         return _shorten(json.dumps(raw, default=str, ensure_ascii=True))
     except (TypeError, ValueError, RecursionError):
@@ -216,9 +220,14 @@ def build(values: Mapping[str, Value]) -> Config:
 
 
 def check(config: Config, sources: Mapping[str, str], fallback: str, *, check_files: bool) -> None:
-    """Raise ConfigError for the first pair of settings at odds, or file that is not there."""
+    """Raise ConfigError for the first pair of settings at odds, or file that is not there.
+
+    Of the settings that are at odds, the one that does not come from the file is to blame.
+    """
     faults = [fault for test in checks.CHECKS if (fault := test(config))]
     if not faults and check_files:
         faults = [fault for fault in (checks.missing_file(config),) if fault]
     for key, sentence in faults:
-        raise ConfigError(sources.get(key, fallback), key, sentence)
+        named = [name for name in SETTINGS if name in sentence and name in sources]
+        foreign = [sources[name] for name in named if sources[name] != fallback]
+        raise ConfigError(foreign[0] if foreign else fallback, key, sentence)

@@ -4,7 +4,7 @@ import dataclasses
 import math
 import re
 from datetime import date, datetime
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import msgspec
 
@@ -72,7 +72,8 @@ class Setting:
         if self.kind == "bool":
             return "true or false"
         if self.kind == "choice":
-            return " or ".join(f'"{choice}"' for choice in self.choices)
+            *others, last = [f'"{choice}"' for choice in self.choices]
+            return f"{', '.join(others)} or {last}" if others else last
         if self.kind in {"int", "float"}:
             noun = "a whole number" if self.kind == "int" else "a number"
             noun = "a power of two" if self.form == "power of two" else noun
@@ -85,7 +86,9 @@ class Setting:
             return "an RFC 3339 instant like \"2013-10-08T09:28:00-04:00\", or empty"
         if self.form == "secret":
             return "env:NAME or file:PATH, never the secret itself"
-        return "a file name" if self.form == "filled" else "a text"
+        if self.path:
+            return "a path" if self.form == "filled" else "a path, or empty"
+        return "a text"
 
     def accept(self, value: object) -> Value:
         """The value as the schema wants it; raises Refused with `must_be()`."""
@@ -202,7 +205,13 @@ def instant_ns(text: str) -> int | None:
     return (since.days * 86_400 + since.seconds) * 1_000_000_000 + since.microseconds * 1000
 
 
-def _setting(section: str, field: msgspec.inspect.Field) -> Setting:
+def _choices(cls: type, key: str) -> tuple[str, ...]:
+    """The values of a Literal, as they are written down."""
+    annotated = get_type_hints(cls, include_extras=True)[key]
+    return tuple(str(value) for value in get_args(get_args(annotated)[0]))
+
+
+def _setting(section: str, cls: type, field: msgspec.inspect.Field) -> Setting:
     info: Any = field.type
     extra: dict[str, Any] = {}
     schema: dict[str, Any] = {}
@@ -232,7 +241,7 @@ def _setting(section: str, field: msgspec.inspect.Field) -> Setting:
         doc=str(schema["description"]),
         low=low,
         high=high,
-        choices=tuple(getattr(info, "values", ())),
+        choices=_choices(cls, field.name) if kinds[type(info)] == "choice" else (),
         pattern=getattr(info, "pattern", None) or "",
         say=str(extra.get("say", "")),
         form=form,
@@ -250,7 +259,7 @@ def _collect() -> tuple[dict[str, Setting], dict[str, str]]:
         assert isinstance(section, msgspec.inspect.StructType)
         sections[outer.name] = str(section.cls.__doc__)
         for field in section.fields:
-            setting = _setting(outer.name, field)
+            setting = _setting(outer.name, section.cls, field)
             settings[setting.name] = setting
     return settings, sections
 

@@ -1,0 +1,59 @@
+"""`tapescan check-config`: is it good, what does it take, will it keep up."""
+
+from typing import Any
+
+import click
+
+from engine.config.schema import Config
+from ipc.policy import EXIT_BAD_CONFIG, EXIT_OK
+from tools.options import config_option, entry, load_config
+
+
+@click.command("check-config")
+@config_option
+def check_config(config_path: str | None) -> int:
+    """Check configuration and rules; print the memory they take and an estimate of the cycle.
+
+    Exit code 3 when something is refused, or when a cycle would take longer than the interval.
+    """
+    loaded = load_config(config_path)
+    where = str(loaded.path) if loaded.path is not None else "built-in defaults"
+    report: dict[str, Any] = entry("tools.capacity:report")(loaded.config)
+    _memory(report)
+    return _cycle(loaded.config, report, where)
+
+
+def _memory(report: dict[str, Any]) -> None:
+    width = max(len(row.what) for row in report["memory"]) + 2
+    click.echo("Shared memory")
+    for row in report["memory"]:
+        click.echo(f"  {row.what:<{width}}{row.nbytes / 1e6:>10.1f} MB")
+    total = sum(row.nbytes for row in report["memory"])
+    click.echo(f"  {'tables':<{width}}{total / 1e6:>10.1f} MB")
+    processes = report["process_bytes"]
+    told = f"processes ({report['roles'] + 1})"
+    click.echo(f"  {told:<{width}}{processes / 1e6:>10.1f} MB, about")
+    room = report["room_bytes"]
+    click.echo(f"  {'free on this machine':<{width}}{room / 1e6:>10.1f} MB")
+    if total + processes > room:
+        click.echo("warning: that is more than is free on this machine now.", err=True)
+
+
+def _cycle(config: Config, report: dict[str, Any], where: str) -> int:
+    cycle = report["cycle"]
+    interval_ms = config.engine.interval_ms
+    click.echo(
+        f"Cycle: about {cycle.seconds * 1000:.2f} ms of every {interval_ms} ms, "
+        f"{cycle.share:.0%}, with {cycle.assumed}"
+    )
+    if cycle.refused:
+        click.echo(
+            f"tapescan: {where}: a cycle of about {cycle.seconds * 1000:.1f} ms does not fit into "
+            f"engine.interval_ms = {interval_ms}.", err=True,
+        )
+        return EXIT_BAD_CONFIG
+    if cycle.warned:
+        click.echo("warning: a cycle takes more than 40 % of the interval; a busy market may "
+                   "leave cycles out.", err=True)
+    click.echo(f"{where} is good: {report['rules']} rules.")
+    return EXIT_OK

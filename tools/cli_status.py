@@ -1,0 +1,52 @@
+"""`tapescan status`: what the engine is doing, or how it ended."""
+
+import json
+import sys
+import time
+from pathlib import Path
+
+import click
+from rich.console import Console
+from rich.live import Live
+
+from ipc.policy import EXIT_FAILED, EXIT_OK
+from tools.options import config_option, entry, load_config
+
+WATCH_S = 0.5
+GOOD = {"running", "starting", "stopping"}
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object (one a line with --watch).")
+@click.option("--watch", is_flag=True, help="Again and again, until Ctrl-C.")
+@config_option
+def status(as_json: bool, watch: bool, config_path: str | None) -> int:
+    """Say what the engine is doing, or how it ended; never disturbs it.
+
+    Exit code 0 while it runs, 1 when it is stopped, has failed or has crashed.
+    """
+    config = load_config(config_path, check_files=False).config
+    reader = entry("tools.status_read:StatusReader")(
+        Path(config.paths.data_dir), config.engine.name
+    )
+    render = entry("tools.status_view:render")
+    found = reader.read()
+    if as_json:
+        click.echo(json.dumps(found))
+        while watch:
+            time.sleep(WATCH_S)
+            found = reader.read()
+            click.echo(json.dumps(found))
+            sys.stdout.flush()
+    elif watch:
+        with Live(render(found), auto_refresh=False, screen=sys.stdout.isatty()) as live:
+            try:
+                while True:
+                    time.sleep(WATCH_S)
+                    found = reader.read()
+                    live.update(render(found), refresh=True)
+            except KeyboardInterrupt:
+                pass
+    else:
+        Console().print(render(found))
+    return EXIT_OK if found["state"] in GOOD else EXIT_FAILED
