@@ -19,9 +19,21 @@ class Provider(Protocol):
 
     live: bool  # its ticks are stamped when they are published and may be dropped, never waited for
     start_ns: int  # tape time at which it begins: pacing starts here
-    rows_bad: int
-    rows_late: int
-    unknown_conditions: int
+
+    @property
+    def rows_bad(self) -> int:
+        """Rows of the input that could not be read, since the last seek."""
+        ...
+
+    @property
+    def rows_late(self) -> int:
+        """Rows whose time was behind that of the row before them, since the last seek."""
+        ...
+
+    @property
+    def unknown_conditions(self) -> int:
+        """Trades with a sale condition nobody knows, since the last seek."""
+        ...
 
     @property
     def names(self) -> np.ndarray:

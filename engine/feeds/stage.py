@@ -107,6 +107,11 @@ class FeedStage:
         mark = ring.mark()
         self.ended = mark == END_OF_INPUT
         self._tape0_ns = max(self._provider.start_ns, tape_ns, 0 if self.ended else mark)
+        if self._provider.live and after != BEFORE_ALL:
+            # Stamps in the ring are wall time; the tape goes on where it was left.
+            self._fill()
+            if len(self._pending):
+                self._tape0_ns = int(self._pending["recv_ns"][0])
         self._wall0_ns = self._now_ns()
 
     # -- one step --------------------------------------------------------------------------------
