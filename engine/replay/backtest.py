@@ -2,33 +2,21 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-
-import msgspec
-import numpy as np
 
 from engine.alerts.merge import MergedCycle
 from engine.config.schema import Config
-from engine.domain import records
 from engine.domain.sizes import Sizes
 from engine.domain.tables import EngineTables, allocate
 from engine.errors import EngineError
-from engine.feeds.providers.bars import BarsFile
-from engine.replay.builder import (
-    Builder,
-    columns,
-    compile_rules,
-    replay_provider,
-    sizes_of,
-)
-from engine.replay.genesis import Genesis, load, restore
+from engine.feeds.admit import admitted_batches
+from engine.feeds.registry import open_provider
+from engine.replay.builder import Builder, columns, load_compiled_rules, sizes_of
+from engine.replay.genesis import load, restore
 from engine.replay.harness import TO_THE_END, Harness
 from engine.replay.tape import TapeReader
 from shm.arena import PrivateArena
-
-MINUTE_MS = 60_000
-
 
 class BacktestError(EngineError):
     """Raised when the options of a backtest do not fit together or its input cannot be used."""
@@ -98,30 +86,24 @@ def _file_hash(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _run(genesis: Genesis, sizes: Sizes, batches: Iterator[np.ndarray], out: Path) -> Outcome:
-    tables = _tables(sizes)
+def _run(builder: Builder, config: Config, out: Path) -> Outcome:
+    genesis = builder.build()
+    tables = _tables(dataclasses.replace(sizes_of(config), workers=1))
     restore(tables, genesis)
     writer = _Writer(out)
     harness = Harness(tables, genesis.header.stream_id, writer.take)
-    harness.run_ticks(batches, TO_THE_END)
+    provider = open_provider(config, builder.span.start_ns, builder.span.end_ns)
+    known = enumerate(genesis.header.tickers)
+    ticks = admitted_batches(provider, known, tables.sizes.capacity)
+    harness.run_ticks(ticks, TO_THE_END)
     return Outcome(genesis.header.stream_id, harness.n, writer.alerts, writer.close(), True)
 
 
 def backtest_trades(config: Config, trades: Path, out: Path) -> Outcome:
-    """Run the configured rules over a file of recorded trades; dates before the last one are its history.
+    """Run the configured rules over the first day of a file of recorded trades; feed.history_dates come before.
 
     The stream id is derived from the file's hash: same input, same bytes.
     """
-    feed = msgspec.structs.replace(config.feed, provider="replay", trades=str(trades), loop=False)
-    config = msgspec.structs.replace(config, feed=feed)
-    builder = Builder(config, stream_id=f"trades-{_file_hash(trades)[:32]}")
-    genesis = builder.build()
-    provider = replay_provider(config, builder.start_ns, builder.end_ns, genesis.header.tickers)
-    return _run(genesis, sizes_of(config), provider.batches(), out)
-
-
-def backtest_bars(config: Config, bars: Path, out: Path) -> Outcome:
-    """Run the configured rules over 1-minute bars: each bar is applied whole at its end, one cycle a minute."""
-    source = BarsFile(bars)
-    rules = compile_rules(config)
-    raise BacktestError(f"{source} {rules} {MINUTE_MS} {records.NS_PER_MINUTE}")
+    stream_id = f"trades-{_file_hash(trades)[:32]}"
+    compiled = load_compiled_rules(config)
+    return _run(Builder(config, stream_id, Path(config.paths.data_dir), compiled), config, out)

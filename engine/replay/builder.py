@@ -240,6 +240,7 @@ class Builder:
             simulated=self._config.feed.provider == "simulator",
             date=int(session["date"][0]),
             start_ns=start_ns,
+            end_ns=None,
             interval_ns=int(session["interval_ns"][0]),
             feeds=1,
             tickers=tickers,
@@ -302,6 +303,7 @@ class Builder:
     def _finished(self, genesis: Genesis) -> Genesis:
         header = msgspec.structs.replace(
             genesis.header,
+            end_ns=self.span.end_ns,
             interval_ns=self._interval_ns,
             session=[
                 int(v) for v in self._session(self.span.day, self._interval_ns)[0].tolist()

@@ -35,6 +35,7 @@ class GenesisHeader(msgspec.Struct, frozen=True):
     simulated: bool
     date: int
     start_ns: int
+    end_ns: int | None
     interval_ns: int
     feeds: int
     tickers: list[str]

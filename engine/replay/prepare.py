@@ -202,6 +202,7 @@ def _info(
         live=header.provider == "simulator" and config.simulator.clock == "live",
         date=header.date,
         start_ns=header.start_ns,
+        end_ns=header.end_ns,
         interval_ns=header.interval_ns,
         feeds=header.feeds,
         resumed_n=resumed_n,

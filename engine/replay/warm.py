@@ -34,6 +34,7 @@ def _genesis(tables: EngineTables) -> Genesis:
         simulated=True,
         date=20131008,
         start_ns=_START_NS,
+        end_ns=None,
         interval_ns=_INTERVAL_NS,
         feeds=1,
         tickers=_TICKERS,

@@ -1,0 +1,44 @@
+"""The feed role: reads its provider, publishes what is due, says what is wrong with the input."""
+
+from engine.config.running import Running
+from engine.feeds.registry import open_provider
+from engine.feeds.stage import FeedStage
+from ipc.roles import RoleContext
+from shm import clock
+
+_FULL_WAIT_S = 0.002
+_IDLE_WAIT_S = 0.05
+
+
+def main(ctx: RoleContext) -> None:
+    """Entry of the role."""
+    running: Running = ctx.shared
+    stream, tables = running.stream, running.tables
+
+    def report(sentence: str) -> None:
+        ctx.log.warning("bad_row", reason=sentence)
+
+    provider = open_provider(
+        running.config, stream.start_ns, stream.end_ns, report, session=tables.session
+    )
+    anchor = clock.Anchor(stream.anchor_ns)
+    ring = tables.ticks.rings[ctx.instance]
+    names = tables.feed_names[ctx.instance]
+    stage = FeedStage(
+        ring, names, provider, running.config.feed.speed, lambda: clock.engine_now_ns(anchor)
+    )
+    stage.recover()
+    ctx.running()
+    ended = False
+    while not ctx.should_stop():
+        ctx.beat()
+        if stage.step():
+            ctx.wake.notify("bars")
+            ctx.progress(ring.tail())
+            ctx.telemetry.set("rows_malformed_total", stage.rows_bad)
+            continue
+        if stage.ended and not ended:
+            ended = True
+            ctx.wake.notify("bars")
+            ctx.log.info("input_ended", ticks=stage.ticks, rows_malformed=stage.rows_bad)
+        ctx.wake.wait(_IDLE_WAIT_S if ended else max(stage.wait_ns() / 1e9, _FULL_WAIT_S / 4))
