@@ -165,6 +165,7 @@ class Machine:
         self.waits = MODELS[model]
         self.fences = {FULL} if model == "TSO" else {ACQUIRE, RELEASE, FULL}
         self._blocks: list[dict[Hashable, Block | None]] = [{} for _ in protocol.roles]
+        self._ready: dict[tuple[Op, ...], list[int]] = {}
 
     def first(self) -> State:
         """Where everything begins."""
@@ -187,16 +188,26 @@ class Machine:
     def _thread_steps(
         self, r: int, memory: tuple, thread: Thread
     ) -> Iterator[tuple[str, tuple, Thread]]:
-        window, waits = thread.window, self.waits
-        for j, op in enumerate(window):
-            if op.kind == FENCE or any(waits(earlier, op) for earlier in window[:j]):
-                continue
+        window = thread.window
+        ready = self._ready.get(window)
+        if ready is None:
+            ready = self._ready[window] = self._not_waiting(window)
+        for j in ready:
             yield self._perform(r, memory, thread, j)
         role = self.protocol.roles[r]
-        if not thread.dying and thread.local is not None and thread.life < role.deaths:
+        alive = not thread.dying and (thread.local is not None or window)
+        if alive and thread.life < role.deaths:
             for cut in range(thread.sure, len(window) + 1):
                 if cut == thread.sure or window[cut - 1].kind in (STORE, SWAP):
                     yield f"{role.name} dies", memory, self._kill(r, thread, cut)
+
+    def _not_waiting(self, window: tuple[Op, ...]) -> list[int]:
+        """Places of the operations in a window that may be performed now."""
+        return [
+            j
+            for j, op in enumerate(window)
+            if op.kind != FENCE and not any(self.waits(earlier, op) for earlier in window[:j])
+        ]
 
     def _perform(self, r: int, memory: tuple, thread: Thread, j: int) -> tuple[str, tuple, Thread]:
         op = thread.window[j]
@@ -222,7 +233,7 @@ class Machine:
             sure = max(sure, j)
         rest = thread.window[:j] + thread.window[j + 1 :]
         label = f"{self.protocol.roles[r].name}: {op.kind} {self.protocol.memory.names[op.word]}"
-        moved = thread._replace(values=values, window=rest, sure=sure)
+        moved = Thread(thread.local, values, rest, sure, thread.life, thread.dying)
         return f"{label} = {shown}", memory, self._settle(r, moved)
 
     def _kill(self, r: int, thread: Thread, cut: int) -> Thread:
@@ -270,6 +281,8 @@ class Machine:
     @staticmethod
     def _drop_fences(thread: Thread) -> Thread:
         """Remove each fence whose earlier side is performed."""
+        if all(op.kind != FENCE for op in thread.window):
+            return thread
         window, sure = list(thread.window), thread.sure
         j = loads = others = 0
         while j < len(window):

@@ -1,0 +1,334 @@
+"""Models of the broadcast ring: gates, lapped readers, dropped gates; follows shm/ring_nb.py.
+
+The record at position p is written as 100 * p + life + 1 in two words, so a stale, torn or foreign
+record is seen for what it is.
+"""
+
+import dataclasses
+from collections.abc import Hashable
+
+from tests.model.machine import (
+    ACQUIRE,
+    FULL,
+    PLAIN,
+    RELEASE,
+    Block,
+    Memory,
+    Op,
+    Protocol,
+    Role,
+    Violation,
+    fence,
+    load,
+    store,
+    swap,
+)
+
+CAPACITY = 2
+DROPPED = 1 << 62
+
+
+@dataclasses.dataclass
+class Words:
+    """The shared words of a ring with one gate."""
+
+    memory: Memory
+    tail: int
+    intent: int
+    gate: int
+    slots: list[list[int]]
+
+    @classmethod
+    def create(cls, gate: int = 0) -> "Words":
+        """An empty ring; gate: DROPPED for a ring that nobody holds back."""
+        memory = Memory()
+        words = [memory.word("tail"), memory.word("intent"), memory.word("gate", gate)]
+        slots = [memory.array(f"slot {slot}.", 2) for slot in range(CAPACITY)]
+        return cls(memory, *words, slots)
+
+    def record(self, position: int) -> list[int]:
+        """Words of the record at a position."""
+        return self.slots[position % CAPACITY]
+
+    def watch(self, before: tuple, after: tuple) -> None:
+        """The tail never goes back."""
+        if after[self.tail] < before[self.tail]:
+            raise Violation(f"the tail went back from {before[self.tail]} to {after[self.tail]}")
+
+
+def judge(position: int, record: tuple[int, ...]) -> None:
+    """Raise Violation unless this is a whole record of the position."""
+    if record[0] != record[1] or record[0] // 100 != position or record[0] == 100 * position:
+        raise Violation(f"record {position} read as {record}")
+
+
+RING_MUTANTS = {
+    # name: (caught under TSO, caught under ARM)
+    "tail before the payload": (True, True),
+    "tail stored plainly": (False, True),
+    "no fence after intent": (False, True),
+    "intent by store-release instead of a fence": (False, True),
+    "intent after the payload": (True, True),
+    "no intent": (True, True),
+    "intent names the old tail": (True, True),
+    "copy without acquire fence": (False, True),
+    "copy checks the tail": (True, True),
+    "copy checks before it copies": (True, True),
+    "copy opens the tail plainly": (False, True),
+    "copy allows one more": (True, True),
+    "successor takes intent back to the tail": (True, True),
+    "successor goes on from intent": (True, True),
+}
+
+
+def lapped(
+    mutant: str = "", *, records: int = 4, wanted: tuple = (1,), deaths: int = 2
+) -> Protocol:
+    """No gate: a reader copies records that the writer may overwrite meanwhile. The first writer
+    publishes two at a time, its successors one."""
+    ring = Words.create(DROPPED)
+
+    def writer(local: Hashable) -> Block | None:
+        match local:
+            case ("start", life):
+                opens = [load(ring.tail), load(ring.intent)]
+                return Block(opens, lambda tail, intent: recover(life, tail, intent))
+            case ("publish", life, tail, intent) if tail < records:
+                end = min(tail + (1 if life else 2), records)
+                ops = publish(life, tail, end, intent)
+                return Block(ops, lambda: ("publish", life, end, max(intent, end)))
+        return None
+
+    def recover(life: int, tail: int, intent: int) -> Hashable:
+        if mutant == "successor goes on from intent":
+            tail = intent
+        elif mutant == "successor takes intent back to the tail":
+            intent = 0
+        return "publish", life, tail, intent
+
+    def publish(life: int, tail: int, end: int, intent: int) -> list[Op]:
+        named = tail if mutant == "intent names the old tail" else end
+        opens = [store(ring.intent, named)] if end > intent else []
+        opens.append(fence(RELEASE))
+        if mutant == "no fence after intent":
+            opens.pop()
+        elif mutant == "intent by store-release instead of a fence":
+            opens = [op._replace(order=RELEASE) for op in opens if op.kind != "fence"]
+        elif mutant == "no intent":
+            opens = opens[-1:]
+        payload = [
+            store(word, 100 * position + life + 1)
+            for position in range(tail, end)
+            for word in ring.record(position)
+        ]
+        last = store(ring.tail, end, PLAIN if mutant == "tail stored plainly" else RELEASE)
+        if mutant == "tail before the payload":
+            return [*opens, last, *payload]
+        if mutant == "intent after the payload":
+            return [*payload, *opens, last]
+        return [*opens, *payload, last]
+
+    def reader(local: Hashable) -> Block | None:
+        if local == len(wanted):
+            return None
+        position = wanted[local]  # type: ignore[index]
+        opens = load(ring.tail, PLAIN if mutant == "copy opens the tail plainly" else ACQUIRE)
+        ends = [fence(ACQUIRE), load(ring.intent)]
+        if mutant == "copy without acquire fence":
+            ends = ends[1:]
+        elif mutant == "copy checks the tail":
+            ends[1] = load(ring.tail)
+        copied = [load(word) for word in ring.record(position)]
+        room = CAPACITY + (mutant == "copy allows one more")
+
+        def then(tail: int, *values: int) -> Hashable:
+            first, second, end = values
+            if mutant == "copy checks before it copies":
+                end, first, second = values
+            if tail > position and end - position <= room:
+                judge(position, (first, second))
+            return local + 1  # type: ignore[operator]
+
+        if mutant == "copy checks before it copies":
+            copied, ends = [load(ring.intent, ACQUIRE)], copied
+        return Block([opens, *copied, *ends], then)
+
+    roles = [
+        Role("feed", lambda life: ("start", life), writer, deaths),
+        Role("web", lambda _: 0, reader),
+    ]
+    return Protocol(ring.memory, roles, ring.watch)
+
+
+GATE_MUTANTS = {
+    "tail before the payload": (True, True),
+    "tail stored plainly": (False, True),
+    "gate stored plainly": (False, True),
+    "gate moved before reading": (True, True),
+    "gates not looked at": (True, True),
+    "one record too many": (True, True),
+    "reader's successor starts at the tail": (True, True),
+}
+
+
+def gating(
+    mutant: str = "", *, records: int = 4, deaths: int = 1, reader_deaths: int = 1
+) -> Protocol:
+    """A reader whose gate the writer never overtakes reads in place, without a check."""
+    ring = Words.create()
+    taken = ring.memory.word("taken")
+
+    def writer(local: Hashable) -> Block | None:
+        match local:
+            case ("start", life):
+                return Block([load(ring.tail)], lambda tail: ("look", life, tail))
+            case ("look", life, tail) if tail < records:
+                room = CAPACITY + (mutant == "one record too many")
+                if mutant == "gates not looked at":
+                    room = records
+                free = ("publish", life, tail)
+                look = [load(ring.gate, ACQUIRE)]
+                return Block(look, lambda gate: free if tail - gate < room else local)
+            case ("publish", life, tail):
+                order = PLAIN if mutant == "tail stored plainly" else RELEASE
+                payload = [store(word, 100 * tail + life + 1) for word in ring.record(tail)]
+                last = store(ring.tail, tail + 1, order)
+                ops = [store(ring.intent, tail + 1), fence(RELEASE), *payload, last]
+                if mutant == "tail before the payload":
+                    ops = [last, *payload]
+                return Block(ops, lambda: ("look", life, tail + 1))
+        return None
+
+    def reader(local: Hashable) -> Block | None:
+        match local:
+            case "start":
+                source = ring.tail if mutant == "reader's successor starts at the tail" else ring.gate
+                return Block([load(source)], lambda gate: ("look", gate))
+            case ("look", gate) if gate < records:
+                look = [load(ring.tail, ACQUIRE)]
+                return Block(look, lambda tail: ("take", gate) if tail > gate else local)
+            case ("take", gate):
+                order = PLAIN if mutant == "gate stored plainly" else RELEASE
+                moved = store(ring.gate, gate + 1, order)
+                read = [load(word) for word in ring.record(gate)]
+                effect = store(taken, gate + 1, RELEASE)
+                ops = [*read, effect, moved]
+                if mutant == "gate moved before reading":
+                    ops = [moved, *read, effect]
+                return Block(ops, lambda *record: use(gate, record))
+        return None
+
+    def use(position: int, record: tuple[int, ...]) -> Hashable:
+        judge(position, record)
+        return "look", position + 1
+
+    def watch(before: tuple, after: tuple) -> None:
+        ring.watch(before, after)
+        if after[taken] > before[taken] + 1:
+            raise Violation(f"record {before[taken]} was never taken")
+
+    def final(words: tuple) -> None:
+        if words[taken] != records:
+            raise Violation(f"{words[taken]} of {records} records were taken")
+
+    roles = [
+        Role("feed", lambda life: ("start", life), writer, deaths),
+        Role("bars", lambda _: "start", reader, reader_deaths),
+    ]
+    return Protocol(ring.memory, roles, watch, final)
+
+
+REJOIN_MUTANTS = {
+    "writer without the full fence": (True, True),
+    "writer does not look again": (True, True),
+    "reader without the full fence": (True, True),
+    "reader does not check intent": (True, True),
+    "negative room is published": (True, True),
+    "gate moved by a plain store": (True, True),
+}
+
+
+def rejoin(
+    mutant: str = "", *, records: int = 5, tries: int = 2, reads: int = 2, deaths: int = 0
+) -> Protocol:
+    """The gate of a stalled reader is dropped by another role; the reader finds out when it moves
+    its gate, takes a new place at the tail and goes on as a gating reader."""
+    ring = Words.create()
+
+    def writer(local: Hashable) -> Block | None:
+        match local:
+            case "start":
+                return Block([load(ring.tail)], lambda tail: ("look", tail))
+            case ("look", tail) if tail < records:
+                return Block([load(ring.gate, ACQUIRE)], lambda gate: decide(tail, gate))
+            case ("again", tail):
+                ops = [store(ring.intent, tail + 1), fence(FULL), load(ring.gate, ACQUIRE)]
+                if mutant == "writer without the full fence":
+                    ops.pop(1)
+                return Block(ops, lambda gate: second(tail, gate))
+            case ("publish", tail, count):
+                ops = [store(ring.intent, tail + 1), fence(RELEASE)]
+                for word in ring.record(tail) if count == 1 else ():
+                    ops.append(store(word, 100 * tail + 1))
+                ops.append(store(ring.tail, tail + count, RELEASE))
+                return Block(ops, lambda: ("look", tail + count))
+        return None
+
+    def decide(tail: int, gate: int) -> Hashable:
+        if gate == DROPPED and mutant != "writer does not look again":
+            return "again", tail
+        if gate == DROPPED or tail - gate < CAPACITY:
+            return "publish", tail, 1
+        return "look", tail
+
+    def second(tail: int, gate: int) -> Hashable:
+        count = 1 if gate == DROPPED else min(1, CAPACITY - (tail - gate))
+        if count <= 0 and mutant != "negative room is published":
+            return "look", tail
+        return "publish", tail, count
+
+    def dropper(local: Hashable) -> Block | None:
+        return Block([store(ring.gate, DROPPED, RELEASE)], lambda: None) if local else None
+
+    def reader(local: Hashable) -> Block | None:
+        match local:
+            case ("look", gate, left) if left and gate < records:
+                seen = ("take", gate, left)
+                look = [load(ring.tail, ACQUIRE)]
+                return Block(look, lambda tail: seen if tail > gate else local)
+            case ("take", gate, left):
+                read = [load(word) for word in ring.record(gate)]
+                if mutant == "gate moved by a plain store":
+                    ops = [*read, store(ring.gate, gate + 1, RELEASE)]
+                    return Block(ops, lambda a, b: moved(gate, left, a, b, True))
+                ops = [*read, swap(ring.gate, gate, gate + 1)]
+                return Block(ops, lambda a, b, ok: moved(gate, left, a, b, ok))
+            case ("rejoin", left, try_) if try_ < tries:
+                return Block([load(ring.tail, ACQUIRE)], lambda tail: ("hold", tail, left, try_))
+            case ("hold", tail, left, try_):
+                ops = [store(ring.gate, tail, RELEASE), fence(FULL), load(ring.intent, ACQUIRE)]
+                if mutant == "reader without the full fence":
+                    ops.pop(1)
+                return Block(ops, lambda intent: held(tail, left, try_, intent))
+            case ("rejoin" | "give up", *_):
+                return Block([store(ring.gate, DROPPED, RELEASE)], lambda: None)
+        # Done: it must not hold the writer back for ever.
+        return Block([store(ring.gate, DROPPED, RELEASE)], lambda: None) if local else None
+
+    def moved(gate: int, left: int, first: int, second_: int, ok: bool) -> Hashable:
+        if not ok:
+            return "rejoin", left, 0
+        judge(gate, (first, second_))
+        return "look", gate + 1, left - 1
+
+    def held(tail: int, left: int, try_: int, intent: int) -> Hashable:
+        if intent - tail <= CAPACITY or mutant == "reader does not check intent":
+            return "look", tail, left
+        return "rejoin", left, try_ + 1
+
+    roles = [
+        Role("feed", lambda _: "start", writer, deaths),
+        Role("supervisor", lambda _: True, dropper),
+        Role("recorder", lambda _: ("look", 0, reads), reader),
+    ]
+    return Protocol(ring.memory, roles, ring.watch)
