@@ -63,7 +63,8 @@ def fork(
     """Start the role's process; returns in the supervisor only.
 
     Signals are blocked over the fork: one that arrives before the child has its own handlers must
-    not speak for the supervisor. Raises ThreadsError when this process has more than one thread.
+    not speak for the supervisor. Raises ThreadsError when this process has more than one thread,
+    OSError when the machine has no process left to give.
     """
     threads = process.thread_count()
     if threads != 1:
@@ -83,11 +84,14 @@ def fork(
     gc.freeze()
     parent_pid = os.getpid()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-    pid = os.fork()
-    if pid == 0:
-        child.become(ctx, parent_pid, data_dir, prepare)
-    signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    gc.enable()
+    pid = -1
+    try:
+        pid = os.fork()
+    finally:
+        if pid == 0:
+            child.become(ctx, parent_pid, data_dir, prepare)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        gc.enable()
     one.pid = one.last_pid = pid
     one.epoch, one.begun_ns = ctx.epoch, now_ns
     one.due_ns = one.kill_ns = 0

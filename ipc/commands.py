@@ -96,12 +96,13 @@ class Commands:
 
     def answered(self, payload: dict[str, Any]) -> None:
         """A role has answered an order."""
-        waiting = self._waiting.pop(int(payload.get("number", 0)), None)
+        number, code = payload.get("number"), payload.get("exit_code")
+        waiting = self._waiting.pop(number, None) if isinstance(number, int) else None
         if waiting is None:
             return
         error = str(payload.get("error") or "")
         if error:
-            content = refusal(error, int(payload.get("exit_code", 1)))
+            content = refusal(error, code if isinstance(code, int) else policy.EXIT_FAILED)
         else:
             content = {"ok": True, "result": payload.get("result")}
         self._reply(waiting.client, waiting.command, content)

@@ -13,11 +13,15 @@ from shm.clock import monotonic_ns
 
 
 class ErrandError(IpcError):
-    """Raised when the child failed, died or took too long; name says which errand it was."""
+    """Raised when the child failed, died or took too long.
 
-    def __init__(self, name: str, why: str) -> None:
+    name: which errand it was; exit_code: the code of the child's exception if it has one.
+    """
+
+    def __init__(self, name: str, why: str, exit_code: int = 1) -> None:
         super().__init__(f"{name} {why}.")
         self.name = name
+        self.exit_code = exit_code
 
 
 def run(name: str, work: Callable[[], Any], timeout_s: float) -> Any:
@@ -49,7 +53,7 @@ def run(name: str, work: Callable[[], Any], timeout_s: float) -> Any:
         code = os.waitstatus_to_exitcode(status)
         raise ErrandError(name, f"ended without an answer, code {code}") from None
     if answer["error"]:
-        raise ErrandError(name, f"failed: {answer['error'].rstrip('.')}")
+        raise ErrandError(name, f"failed: {answer['error'].rstrip('.')}", answer["exit_code"])
     return answer["result"]
 
 
@@ -63,7 +67,8 @@ def _work(write: int, parent_pid: int, work: Callable[[], Any]) -> NoReturn:
         try:
             answer = {"error": "", "result": work()}
         except Exception as error:  # noqa: BLE001 - the boundary of a process
-            answer = {"error": str(error) or type(error).__name__, "result": None}
+            told = str(error) or type(error).__name__
+            answer = {"error": told, "exit_code": int(getattr(error, "exit_code", 1))}
         with os.fdopen(write, "w", encoding="utf-8") as pipe:
             json.dump(answer, pipe)
         code = 0

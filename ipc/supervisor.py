@@ -28,6 +28,7 @@ from ipc.watch import Patience
 from shm.board import Board
 from shm.clock import monotonic_ns, realtime_ns
 
+FORK_RETRY_NS = 1_000_000_000
 _MS = 1_000_000
 Handler = Callable[[dict[str, Any]], Any]
 
@@ -108,7 +109,6 @@ class Supervisor:
         patience = settings.patience
         self._tick_ms = max(10, min(100, patience.beat_ms // 8, patience.boot_ms // 8))
 
-    # -- life ------------------------------------------------------------------------------------
     def run(self) -> int:
         """Start every role, keep them up, stop them; returns the exit code of the engine.
 
@@ -202,10 +202,15 @@ class Supervisor:
             children.replace(one, complaint, self.settings.abort_wait_ms)
 
     def _fork(self, one: Child) -> None:
-        children.fork(
-            one, self._context(one), self.settings.patience, self._prepare_child,
-            self.parts.data_dir,
-        )
+        try:
+            children.fork(
+                one, self._context(one), self.settings.patience, self._prepare_child,
+                self.parts.data_dir,
+            )
+        except OSError as error:
+            one.due_ns = monotonic_ns() + FORK_RETRY_NS
+            self.log.error("not started", child=one.key, error=str(error))
+            return
         if one.epoch > 1:
             self.telemetry.count("restarts_total")
         self.log.info("started", child=one.key, child_pid=one.pid, epoch=one.epoch)
@@ -226,7 +231,6 @@ class Supervisor:
         if self.parts.protect is not None:
             self.parts.protect(ctx.spec)
 
-    # -- what happens ----------------------------------------------------------------------------
     def _signalled(self, number: int) -> None:
         if number == signal.SIGHUP:
             self.commands.carry_out(None, {"command": "reload"})
@@ -243,11 +247,13 @@ class Supervisor:
             self.commands.answered(payload)
         elif request.kind == "stop":
             reason = str(payload.get("reason") or f"{request.role} asked to stop.")
-            self.end(int(payload.get("exit_code") or 0), reason)
+            code = payload.get("exit_code")
+            self.end(code if isinstance(code, int) else policy.EXIT_OK, reason)
         elif request.kind == "restart":
             given = payload.get("arguments")
-            arguments = self.parts.arguments if given is None else [str(part) for part in given]
-            self.end(policy.EXIT_OK, f"{request.role} asked for a new start.", tuple(arguments))
+            arguments = [str(part) for part in given] if isinstance(given, list) else None
+            again = tuple(self.parts.arguments if arguments is None else arguments)
+            self.end(policy.EXIT_OK, f"{request.role} asked for a new start.", again)
         elif request.kind == "log":
             self.log.info("told", **{**payload, "child": request.role, "child_pid": request.pid})
         else:
@@ -296,7 +302,6 @@ class Supervisor:
             if verdict.after_s:
                 self.log.warning("waiting", child=one.key, wait_s=round(verdict.after_s, 2))
 
-    # -- the end ---------------------------------------------------------------------------------
     def _stop(self) -> None:
         """Stop the roles group by group; who does not go in time is made to."""
         self._set_state("stopping")
@@ -356,7 +361,6 @@ class Supervisor:
         self.log.info("relaunching", arguments=" ".join(arguments))
         os.execv(command[0], command)
 
-    # -- what is said ----------------------------------------------------------------------------
     def status(self) -> dict[str, Any]:
         """The engine's state for the status file and the control socket."""
         ending = self.ending

@@ -40,8 +40,10 @@ def prepare(root: Path = _ROOT) -> Path:
     path = cache_path(root)
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if path.stat().st_uid != os.geteuid():
+            raise PermissionError(f"{path} belongs to somebody else")
         os.utime(path)
-    except OSError:
+    except OSError:  # compiled code is run as it lies there: only from a directory of our own
         path = Path(tempfile.mkdtemp(prefix="tapescan-")) / path.name
         path.mkdir(mode=0o700)
     _remove_stale(path)
@@ -99,8 +101,13 @@ def _base() -> Path:
     if given:
         path = Path(given)
         return path.parent if _OURS.search(path.name) else path
-    home = os.environ.get("XDG_CACHE_HOME")
-    return (Path(home) if home else Path.home() / ".cache") / "tapescan" / "numba"
+    home = os.environ.get("XDG_CACHE_HOME", "")
+    if home.startswith("/"):
+        return Path(home) / "tapescan" / "numba"
+    try:
+        return Path.home() / ".cache" / "tapescan" / "numba"
+    except RuntimeError:  # a user without a home
+        return Path(tempfile.gettempdir()) / f"tapescan-{os.geteuid()}"
 
 
 def _cpu() -> str:

@@ -10,6 +10,8 @@ class ConfigError(EngineError):
     whole source is unreadable.
     """
 
+    exit_code = 3
+
     def __init__(self, source: str, key: str, sentence: str) -> None:
         super().__init__(f"{source}: {sentence}")
         self.source = source

@@ -90,10 +90,10 @@ def test_home_is_expanded_and_the_default_state_is_the_xdg_one(tmp_path: Path) -
     assert load_text(tmp_path, GOOD).config.paths.data_dir == (
         f"{tmp_path}/.local/state/tapescan"
     )
-    given_state = {"XDG_STATE_HOME": "/var/state", "HOME": "/home/x"}
+    given_state = {"XDG_STATE_HOME": "/var/state", "HOME": "/h/x"}
     assert default_data_dir(given_state) == Path("/var/state/tapescan")
-    relative_state = {"XDG_STATE_HOME": "state", "HOME": "/home/x"}
-    assert default_data_dir(relative_state) == Path("/home/x/.local/state/tapescan")
+    relative_state = {"XDG_STATE_HOME": "state", "HOME": "/h/x"}
+    assert default_data_dir(relative_state) == Path("/h/x/.local/state/tapescan")
 
 
 def test_the_environment_wins_over_the_file_and_options_over_both(tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_a_file_is_found_by_option_environment_or_working_directory(
 
 
 def test_the_demo_configuration_is_good() -> None:
-    loaded = load(ROOT / "scanner.toml", environ={"HOME": "/home/x"}, check_files=False)
+    loaded = load(ROOT / "scanner.toml", environ={"HOME": "/h/x"}, check_files=False)
     assert loaded.config.feed.history_dates == ("2013-10-07",)
     assert loaded.config.feed.speed == 10.0
     assert loaded.config.web.auth == "none"
