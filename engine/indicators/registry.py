@@ -89,9 +89,13 @@ EDGE_CASES: tuple[tuple[str, str], ...] = (
         "Is no bar: windows over bars count bars, windows in time count minutes.",
     ),
     (
+        "a bar with a close and no high or low",
+        "No trade of the minute could set the extremes: its close stands for both.",
+    ),
+    (
         "a revised bar",
         "The newest final bar is computed again from the state before it; an older one changes "
-        "rolling VWAP only.",
+        "rolling VWAP only, and so does the cancel of every price of a final bar.",
     ),
     (
         "bars of one symbol missed, or more than 56 closed in one cycle",

@@ -255,6 +255,8 @@ def step_events(
             new_bars = index - state[old, sym, AFTER, S_NEWEST]
             fresh = had_bars and new_bars == bars_max + 1
             high, low = events_f[e, E_BAR + B_HIGH], events_f[e, E_BAR + B_LOW]
+            if not high >= low:  # trades that set the close and no extreme: a range of nothing
+                high, low = close, close
             _advance(before, after, high, low, close, index, sym, closes, fresh)
     return touched
 

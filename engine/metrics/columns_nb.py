@@ -8,7 +8,7 @@ from engine.domain import records
 from engine.metrics.catalogue import MINUTE_WINDOWS, SECOND_WINDOWS, VOLUME_WINDOWS
 from engine.metrics.registry import COLUMN, INDICATOR_FIRST, INDICATOR_NAMES
 
-TILE = 128  # symbols at a time: their columns stay in the second-level cache
+TILE = 256  # symbols at a time: their columns stay in the second-level cache
 
 NS_PER_SECOND, NS_PER_MINUTE = records.NS_PER_SECOND, records.NS_PER_MINUTE
 R_LAST, R_LAST_SIZE, R_LAST_EVENT = records.R_LAST, records.R_LAST_SIZE, records.R_LAST_EVENT

@@ -126,6 +126,16 @@ def test_a_revision_of_an_older_bar_changes_rolling_vwap_only():
     assert player.value("vwap_5m") == pytest.approx(vwap + (40.0 - 12.0) / 5)
 
 
+def test_a_bar_with_a_close_and_no_extremes_does_not_poison_the_range():
+    player, straight = Player(1), Player(1)
+    for i in range(40):
+        close, minute = 9.0 + i % 7, FIRST_MINUTE + i
+        bar = (close, math.nan, math.nan, close) if i == 20 else (close,) * 4
+        player.step([player.final(0, minute, bar)], minute)
+        straight.step([straight.final(0, minute, (close,) * 4)], minute)
+    assert player.value("atr(14)") == straight.value("atr(14)") > 0
+
+
 def test_a_cycle_without_bars_moves_the_state_word_only():
     player = Player(2)
     player.step([player.final(0, FIRST_MINUTE, (9.0, 9.0, 9.0, 9.0))], FIRST_MINUTE)
