@@ -11,6 +11,7 @@ import dataclasses
 import numpy as np
 
 from engine.domain.tables import CELL_SLOTS, EngineTables
+from engine.metrics.columns import MetricColumns
 from engine.rules.compiler import CompiledRules, compile_rules
 from engine.rules.evaluate_nb import WORD_BITS, evaluate_nb
 from engine.rules.pack import unpack
@@ -30,7 +31,6 @@ from engine.scan.fire_nb import (
     release_taken_nb,
     scope_nb,
 )
-from engine.scan.metrics import MetricColumns
 from shm.fences import read_word, write_word
 from shm.words import WORD_STRIDE
 
