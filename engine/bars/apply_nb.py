@@ -10,20 +10,26 @@ from engine.bars.layout import (
     APPLIED,
     C_ADMIT_RING,
     C_CAPACITY,
+    C_CLOSE,
+    C_END,
     C_FULL,
     C_FUTURE,
     C_GAPS,
     C_LATE,
+    C_N,
+    C_OPEN,
+    C_POOL_TAIL,
     C_REFUSED,
+    C_START,
     C_T,
     C_TICKS,
     C_TOO_LATE,
     FUTURE_NS,
-    POOL_LATE,
     R_GAP_MINUTE,
     R_SEEN,
 )
-from engine.bars.pool_nb import amend, pool_append, session_of
+from engine.bars.pool_nb import amend, pool_put, session_of
+from engine.bars.prefetch import prefetch
 from engine.domain.records import (
     B_CLOSE,
     B_HIGH,
@@ -71,6 +77,7 @@ from engine.domain.records import (
     R_LULD_UPPER,
     R_MINUTES,
     R_OPEN_RTH,
+    R_POOL_HEAD,
     R_PV,
     R_QUOTE_EVENT,
     R_STATUS_EVENT,
@@ -78,6 +85,7 @@ from engine.domain.records import (
     R_TICK_RECV,
     R_TRADES,
     R_VOLUME,
+    ROW_WORDS,
     RTH,
     SIZE_BLANK,
     STATUS_QUOTE_RESUME,
@@ -94,6 +102,8 @@ from engine.domain.records import (
 )
 
 TRADE_BITS = COND_LAST | COND_HILO | COND_VOLUME
+AHEAD = 8  # ticks; far enough for a row to come from the last-level cache
+UNKNOWN, TOO_EARLY, NO_TIME = -1, -2, -3  # instead of a symbol id
 NEVER = np.iinfo(np.int64).max
 
 
@@ -136,90 +146,15 @@ def late_trade(w, s, minute, bits, price, size):
 
 
 @njit(cache=True, nogil=True)
-def _session_trade(rows_f, rows_i, s, session, bits, event_ns, price, size):
-    if bits & COND_VOLUME:
-        rows_f[s, R_VOLUME + session] += size
-        rows_f[s, R_PV + session] += price * size
-        rows_i[s, R_TRADES + session] += 1
-        rows_f[s, R_CUMULATIVE] += size
-    if bits & COND_HILO:
-        if not price <= rows_f[s, R_HIGH + session]:
-            rows_f[s, R_HIGH + session] = price
-            rows_i[s, R_HIGH_EVENT + session] = event_ns
-        if not price >= rows_f[s, R_LOW + session]:
-            rows_f[s, R_LOW + session] = price
-            rows_i[s, R_LOW_EVENT + session] = event_ns
-    if session == RTH and bits & COND_LAST:
-        if np.isnan(rows_f[s, R_OPEN_RTH]):
-            rows_f[s, R_OPEN_RTH] = price
-        rows_f[s, R_CLOSE_RTH] = price
-
-
-@njit(cache=True, nogil=True)
-def _minute_trade(rows_f, rows_i, s, o, bits, price, size):
-    if bits & COND_LAST:
-        if np.isnan(rows_f[s, o + O_OPEN]):
-            rows_f[s, o + O_OPEN] = price
-        rows_f[s, o + O_CLOSE] = price
-    if bits & (COND_HILO | COND_LAST):
-        if not price <= rows_f[s, o + O_HIGH]:
-            rows_f[s, o + O_HIGH] = price
-        if not price >= rows_f[s, o + O_LOW]:
-            rows_f[s, o + O_LOW] = price
-    if bits & COND_VOLUME:
-        rows_f[s, o + O_VOLUME] += size
-        rows_f[s, o + O_PV] += price * size
-        rows_i[s, o + O_TRADES] += 1
-
-
-@njit(cache=True, nogil=True)
-def apply_trade(w, s, cond, ident, event_ns, price, size):
-    """One trade of symbol s: last, session, minute, pool."""
-    rows_f, rows_i = w.rows_f, w.rows_i
-    session = session_of(event_ns, w.c)
-    bits = trade_bits(cond, session, rows_i[s, R_SEEN])
-    if bits & COND_LAST:
-        rows_f[s, R_LAST] = price
-        rows_f[s, R_LAST_SIZE] = size
-        rows_i[s, R_LAST_EVENT] = event_ns
-        rows_i[s, R_SEEN] = 1
-    if bits == 0:
-        return
-    pooled = bits
-    if session != OUTSIDE:
-        _session_trade(rows_f, rows_i, s, session, bits, event_ns, price, size)
-        minute = event_ns // NS_PER_MINUTE
-        o = R_MINUTES
-        if rows_i[s, o + O_MINUTE] != minute:
-            o = NEWER
-            if rows_i[s, o + O_MINUTE] != minute:
-                o = open_slot(w, s, minute)
-        if o >= 0:
-            _minute_trade(rows_f, rows_i, s, o, bits, price, size)
-        else:
-            late_trade(w, s, minute, bits, price, size)
-            pooled |= POOL_LATE
-    pool_append(w.pool, rows_i, w.c, s, ident, event_ns, price, size, pooled)
-
-
-@njit(cache=True, nogil=True)
 def _priced(price, size):
     """True for a possible trade: price above 0, size not negative, both finite."""
     return 0.0 < price < np.inf and 0.0 <= size < np.inf
 
 
 @njit(cache=True, nogil=True)
-def apply_quote(rows_f, rows_i, s, tick):
-    """A quote; NaN and SIZE_BLANK leave their field; a price of 0 means: no quote on that side."""
-    if not np.isnan(tick.a):
-        rows_f[s, R_BID] = tick.a if tick.a > 0.0 else np.nan
-    if not np.isnan(tick.b):
-        rows_f[s, R_ASK] = tick.b if tick.b > 0.0 else np.nan
-    if tick.n1 != SIZE_BLANK:
-        rows_f[s, R_BID_SIZE] = tick.n1
-    if tick.n2 != SIZE_BLANK:
-        rows_f[s, R_ASK_SIZE] = tick.n2
-    rows_i[s, R_QUOTE_EVENT] = tick.event_ns
+def _side(price):
+    """True for a possible side of a quote: not negative, not infinite; NaN is blank."""
+    return not (price < 0.0 or price == np.inf)
 
 
 @njit(cache=True, nogil=True)
@@ -255,8 +190,21 @@ def apply_gap(w, ids, feed, sym, start, event_ns):
 
 
 @njit(cache=True, nogil=True)
-def apply_rare(w, s, tick):
-    """Every kind but trades, quotes and gaps; False: an impossible value."""
+def open_trade(w, s, tick):
+    """A trade whose minute is not open: opens it. If it is final: revises it and returns True."""
+    c = w.c
+    session = session_of(tick.event_ns, c[C_START], c[C_OPEN], c[C_CLOSE], c[C_END])
+    bits = trade_bits(tick.cond, session, w.rows_i[s, R_SEEN])
+    minute = tick.event_ns // NS_PER_MINUTE
+    if open_slot(w, s, minute) >= 0:
+        return False
+    late_trade(w, s, minute, bits, tick.a, tick.b)
+    return True
+
+
+@njit(cache=True, nogil=True)
+def apply_kind(w, s, tick):
+    """A rare tick of symbol s by its kind; False: an impossible value."""
     kind = tick.kind
     if kind == TICK_CANCEL:
         amend(w, kind, s, tick.id, 0.0, 0.0)
@@ -282,42 +230,33 @@ def apply_rare(w, s, tick):
 
 
 @njit(cache=True, nogil=True)
-def apply_tick(w, ids, feed, tick, latest):
-    """One tick of a feed; `latest` is the newest event_ns accepted. Counts what it refuses."""
+def known_symbol(c, idmap, feed, tick):
+    """Symbol id of a tick; UNKNOWN number, TOO_EARLY (event_ns beyond the horizon), NO_TIME."""
+    if not 0 <= tick.sym < idmap.shape[1] or idmap[feed, tick.sym] < 0:
+        return UNKNOWN
+    if tick.event_ns > c[C_T] + FUTURE_NS:
+        return TOO_EARLY
+    return np.int64(idmap[feed, tick.sym]) if tick.event_ns >= 0 else NO_TIME
+
+
+@njit(cache=True, nogil=True)
+def apply_one(w, idmap, feed, s, tick):
+    """A tick that `apply_run` left over and that is no possible trade; s: see `known_symbol`.
+    What is refused is counted."""
     kind = tick.kind
-    event_ns = tick.event_ns
     if kind in (TICK_GAP_START, TICK_GAP_END):
-        done = apply_gap(w, ids, feed, tick.sym, kind == TICK_GAP_START, event_ns)
+        done = apply_gap(w, idmap[feed], feed, tick.sym, kind == TICK_GAP_START, tick.event_ns)
         w.c[C_TICKS if done else C_REFUSED] += 1
-        return
-    number = tick.sym
-    s = ids[number] if 0 <= number < ids.shape[0] else -1
-    if s < 0:
+    elif s == UNKNOWN:
         w.c[C_CAPACITY if w.c[C_FULL] else C_REFUSED] += 1
-        return
-    if event_ns > latest:
+    elif s == TOO_EARLY:
         w.c[C_FUTURE] += 1
-        return
-    if event_ns < 0:
+    elif s == NO_TIME or not apply_kind(w, s, tick):
         w.c[C_REFUSED] += 1
-        return
-    if kind == TICK_QUOTE:
-        a, b = tick.a, tick.b
-        if a < 0.0 or b < 0.0 or np.isinf(a) or np.isinf(b):
-            w.c[C_REFUSED] += 1
-            return
-        apply_quote(w.rows_f, w.rows_i, s, tick)
-    elif kind == TICK_TRADE:
-        if not _priced(tick.a, tick.b):
-            w.c[C_REFUSED] += 1
-            return
-        apply_trade(w, s, tick.cond, tick.id, event_ns, tick.a, tick.b)
-    elif not apply_rare(w, s, tick):
-        w.c[C_REFUSED] += 1
-        return
-    w.rows_i[s, R_TICK_EVENT] = event_ns
-    w.rows_i[s, R_TICK_RECV] = tick.recv_ns
-    w.c[C_TICKS] += 1
+    else:
+        w.rows_i[s, R_TICK_EVENT] = tick.event_ns
+        w.rows_i[s, R_TICK_RECV] = tick.recv_ns
+        w.c[C_TICKS] += 1
 
 
 @njit(cache=True, nogil=True)
@@ -341,6 +280,114 @@ def first_ring(data, pos, end, newest):
 
 
 @njit(cache=True, nogil=True)
+def apply_run(rows_f, rows_i, pool, c, data, f, at, end, newest, bound, idmap, late):
+    """Apply trades and quotes of ring f from position `at`; returns where it stopped.
+
+    It stops at `end`, at a record whose running maximum exceeds `bound`, at a trade whose minute is
+    not open, and at whatever is refused or rare. late: the first record is a trade whose final bar
+    is revised already. rows_f, rows_i: the working rows, flat. newest[f] is moved on.
+    One loop that calls nothing with an array: counting references would cost more than a trade.
+    """
+    mask, numbers = data.shape[1] - 1, idmap.shape[1]
+    latest, full = c[C_T] + FUTURE_NS, pool.shape[0] - 1
+    start_ns, open_ns, close_ns, end_ns = c[C_START], c[C_OPEN], c[C_CLOSE], c[C_END]
+    high, start, tail, n = newest[f], at, c[C_POOL_TAIL], c[C_N]
+    while at < end:
+        ahead = data[f, (at + AHEAD) & mask]
+        if 0 <= ahead.sym < numbers:
+            row = np.int64(idmap[f, ahead.sym]) * ROW_WORDS
+            if row >= 0:
+                for word in range(0, ROW_WORDS if ahead.kind == TICK_TRADE else 16, 8):
+                    prefetch(rows_i, row + word)
+        tick = data[f, at & mask]
+        number, event_ns, a, b = tick.sym, tick.event_ns, tick.a, tick.b
+        reached = max(high, tick.recv_ns)
+        if reached > bound or not 0 <= number < numbers or not 0 <= event_ns <= latest:
+            break
+        s = np.int64(idmap[f, number])
+        if s < 0:
+            break
+        r = s * ROW_WORDS
+        if tick.kind == TICK_QUOTE:
+            if not (_side(a) and _side(b)):
+                break
+            if not np.isnan(a):
+                rows_f[r + R_BID] = a if a > 0.0 else np.nan
+            if not np.isnan(b):
+                rows_f[r + R_ASK] = b if b > 0.0 else np.nan
+            if tick.n1 != SIZE_BLANK:
+                rows_f[r + R_BID_SIZE] = tick.n1
+            if tick.n2 != SIZE_BLANK:
+                rows_f[r + R_ASK_SIZE] = tick.n2
+            rows_i[r + R_QUOTE_EVENT] = event_ns
+        elif tick.kind == TICK_TRADE:
+            if not _priced(a, b):
+                break
+            session = session_of(event_ns, start_ns, open_ns, close_ns, end_ns)
+            bits = trade_bits(tick.cond, session, rows_i[r + R_SEEN])
+            inside = bits != 0 and session != OUTSIDE
+            o = r + R_MINUTES
+            if inside and not late:
+                minute = event_ns // NS_PER_MINUTE
+                if rows_i[o + O_MINUTE] != minute:
+                    o = r + NEWER
+                    if rows_i[o + O_MINUTE] != minute:
+                        break
+            if bits & COND_LAST:
+                rows_f[r + R_LAST] = a
+                rows_f[r + R_LAST_SIZE] = b
+                rows_i[r + R_LAST_EVENT] = event_ns
+                rows_i[r + R_SEEN] = 1
+            if inside:
+                h = r + session
+                if bits & COND_VOLUME:
+                    rows_f[h + R_VOLUME] += b
+                    rows_f[h + R_PV] += a * b
+                    rows_i[h + R_TRADES] += 1
+                    rows_f[r + R_CUMULATIVE] += b
+                if bits & COND_HILO:
+                    if not a <= rows_f[h + R_HIGH]:
+                        rows_f[h + R_HIGH] = a
+                        rows_i[h + R_HIGH_EVENT] = event_ns
+                    if not a >= rows_f[h + R_LOW]:
+                        rows_f[h + R_LOW] = a
+                        rows_i[h + R_LOW_EVENT] = event_ns
+                if session == RTH and bits & COND_LAST:
+                    if np.isnan(rows_f[r + R_OPEN_RTH]):
+                        rows_f[r + R_OPEN_RTH] = a
+                    rows_f[r + R_CLOSE_RTH] = a
+                if not late:
+                    if bits & COND_LAST:
+                        if np.isnan(rows_f[o + O_OPEN]):
+                            rows_f[o + O_OPEN] = a
+                        rows_f[o + O_CLOSE] = a
+                    if bits & (COND_HILO | COND_LAST):
+                        if not a <= rows_f[o + O_HIGH]:
+                            rows_f[o + O_HIGH] = a
+                        if not a >= rows_f[o + O_LOW]:
+                            rows_f[o + O_LOW] = a
+                    if bits & COND_VOLUME:
+                        rows_f[o + O_VOLUME] += b
+                        rows_f[o + O_PV] += a * b
+                        rows_i[o + O_TRADES] += 1
+            if bits != 0:
+                pool_put(pool[tail & full], tick, rows_i[r + R_POOL_HEAD], n, s, bits, late)
+                tail += 1
+                rows_i[r + R_POOL_HEAD] = tail
+            late = False
+        else:
+            break
+        rows_i[r + R_TICK_EVENT] = event_ns
+        rows_i[r + R_TICK_RECV] = tick.recv_ns
+        high = reached
+        at += 1
+    newest[f] = high
+    c[C_POOL_TAIL] = tail
+    c[C_TICKS] += at - start
+    return at
+
+
+@njit(cache=True, nogil=True)
 def apply_ticks(w, data, pos, end, newest, idmap):
     """Apply ticks pos[f]..end[f]-1 of all rings, merged by (running-max recv_ns, ring, position).
 
@@ -350,26 +397,35 @@ def apply_ticks(w, data, pos, end, newest, idmap):
     the caller takes in before it calls again.
     """
     mask = data.shape[1] - 1
-    latest = w.c[C_T] + FUTURE_NS
+    rows_f, rows_i = w.rows_f.reshape(-1), w.rows_i.reshape(-1)
+    pool, c = w.pool, w.c
     while True:
         f, bound = first_ring(data, pos, end, newest)
         if f < 0:
             return APPLIED
-        ids = idmap[f]
-        at, stop, high = pos[f], end[f], newest[f]
+        at, stop, late = pos[f], end[f], False
         while at < stop:
+            at = apply_run(
+                rows_f, rows_i, pool, c, data, f, at, stop, newest, bound, idmap, late
+            )
+            pos[f] = at
+            late = False
+            if at == stop:
+                break
             tick = data[f, at & mask]
-            high = max(high, tick.recv_ns)
-            if high > bound:
+            if max(newest[f], tick.recv_ns) > bound:
                 break
             if tick.kind == TICK_ADMIT:
-                pos[f] = at
-                w.c[C_ADMIT_RING] = f
+                c[C_ADMIT_RING] = f
                 return ADMIT_PENDING
-            apply_tick(w, ids, f, tick, latest)
-            newest[f] = high
-            at += 1
-        pos[f] = at
+            s = known_symbol(c, idmap, f, tick)
+            if tick.kind == TICK_TRADE and s >= 0 and _priced(tick.a, tick.b):
+                late = open_trade(w, s, tick)
+            else:
+                newest[f] = max(newest[f], tick.recv_ns)
+                apply_one(w, idmap, f, s, tick)
+                at += 1
+                pos[f] = at
 
 
 @njit(cache=True, nogil=True)

@@ -25,6 +25,7 @@ from engine.bars.layout import (
     R_SEEN,
 )
 from engine.domain.records import (
+    AH,
     B_OPEN,
     B_TRADES_FLAGS,
     COND_HILO,
@@ -40,6 +41,7 @@ from engine.domain.records import (
     O_OPEN,
     O_TRADES,
     OUTSIDE,
+    PM,
     R_APPROX,
     R_CLOSE_RTH,
     R_CUMULATIVE,
@@ -73,31 +75,27 @@ VOLUME_RTOL = 1e-9
 
 
 @njit(cache=True, nogil=True)
-def session_of(event_ns, c):
+def session_of(event_ns, start_ns, open_ns, close_ns, end_ns):
     """PM, RTH, AH or OUTSIDE of an exchange stamp."""
-    if event_ns < c[C_OPEN]:
-        return 0 if event_ns >= c[C_START] else OUTSIDE
-    if event_ns < c[C_CLOSE]:
+    if event_ns < open_ns:
+        return PM if event_ns >= start_ns else OUTSIDE
+    if event_ns < close_ns:
         return RTH
-    return 2 if event_ns < c[C_END] else OUTSIDE
+    return AH if event_ns < end_ns else OUTSIDE
 
 
 @njit(cache=True, nogil=True)
-def pool_append(pool, rows_i, c, s, ident, event_ns, price, size, cond):
-    """Add a trade to the pool and to the chain of its symbol."""
-    pos = c[C_POOL_TAIL]
-    entry = pool[pos % pool.shape[0]]
-    entry.id = ident
-    entry.event_ns = event_ns
-    entry.price = price
-    entry.size = size
-    entry.prev = rows_i[s, R_POOL_HEAD]
-    entry.n = c[C_N]
+def pool_put(entry, tick, prev, n, s, bits, late):
+    """Fill a pool entry with a trade; prev: position + 1 of the symbol's entry before it."""
+    entry.id = tick.id
+    entry.event_ns = tick.event_ns
+    entry.price = tick.a
+    entry.size = tick.b
+    entry.prev = prev
+    entry.n = n
     entry.dead_n = 0
     entry.sym = s
-    entry.cond = cond
-    rows_i[s, R_POOL_HEAD] = pos + 1
-    c[C_POOL_TAIL] = pos + 1
+    entry.cond = bits | POOL_LATE if late else bits
 
 
 @njit(cache=True, nogil=True)
@@ -116,11 +114,30 @@ def find_trade(w, s, ident):
         pos = link - 1
         if pos < floor:
             break
-        entry = w.pool[pos % w.pool.shape[0]]
+        entry = w.pool[pos & (w.pool.shape[0] - 1)]
         if entry.id == ident and entry.dead_n == 0:
             return pos
         link = entry.prev
     return -1
+
+
+@njit(cache=True, nogil=True)
+def replace_trade(w, s, pos, price, size, cond):
+    """Append an entry like the one at `pos` with another price, size and cond."""
+    old, tail = w.pool[pos & (w.pool.shape[0] - 1)], w.c[C_POOL_TAIL]
+    ident, event_ns = old.id, old.event_ns  # the two may be one slot
+    new = w.pool[tail & (w.pool.shape[0] - 1)]
+    new.id = ident
+    new.event_ns = event_ns
+    new.price = price
+    new.size = size
+    new.prev = w.rows_i[s, R_POOL_HEAD]
+    new.n = w.c[C_N]
+    new.dead_n = 0
+    new.sym = s
+    new.cond = cond
+    w.rows_i[s, R_POOL_HEAD] = tail + 1
+    w.c[C_POOL_TAIL] = tail + 1
 
 
 @njit(cache=True, nogil=True)
@@ -185,13 +202,14 @@ def walk(w, s, minute, session, k):
     i[I_HIGH_EVENT] = 0
     i[I_LOW_EVENT] = 0
     floor = pool_floor(w.pool, w.c)
+    start_ns, open_ns, close_ns, end_ns = w.c[C_START], w.c[C_OPEN], w.c[C_CLOSE], w.c[C_END]
     link = w.rows_i[s, R_POOL_HEAD]
     while link > 0:
         pos = link - 1
         if pos < floor:
             i[I_LOST] = 1
             break
-        entry = w.pool[pos % w.pool.shape[0]]
+        entry = w.pool[pos & (w.pool.shape[0] - 1)]
         link = entry.prev
         if entry.dead_n != 0:
             continue
@@ -204,7 +222,7 @@ def walk(w, s, minute, session, k):
             f[LAST_SIZE] = entry.size
         if entry.event_ns // NS_PER_MINUTE == minute:
             _minute_walk(f, i, bits, key, entry.price, entry.size)
-        if session_of(entry.event_ns, w.c) == session:
+        if session_of(entry.event_ns, start_ns, open_ns, close_ns, end_ns) == session:
             _session_walk(f, i, bits, key, entry.price, entry.size, entry.event_ns)
     if i[I_M_OPEN] == NO_KEY:
         f[M_OPEN] = f[M_LATE_OPEN]
@@ -335,20 +353,20 @@ def amend(w, kind, s, ident, price, size):
             if w.rows_i[s, R_TRADES + session] > 0:
                 w.rows_i[s, R_APPROX] |= 1 << session
         return
-    entry = w.pool[pos % w.pool.shape[0]]
+    entry = w.pool[pos & (w.pool.shape[0] - 1)]
     event_ns, cond = entry.event_ns, entry.cond
     old_price, old_size = entry.price, entry.size
     key = pos - (cond >> POOL_SHIFT)
     bits = cond & POOL_BITS
     minute = event_ns // NS_PER_MINUTE
-    session = session_of(event_ns, w.c)
+    c = w.c
+    session = session_of(event_ns, c[C_START], c[C_OPEN], c[C_CLOSE], c[C_END])
     walk(w, s, minute, session, 0)
     entry.dead_n = w.c[C_N]
     trades, d_size, d_value = -1, -old_size, -old_price * old_size
     if not cancel:
         shift = min(w.c[C_POOL_TAIL] - key, POOL_SHIFT_MAX)
-        cond = bits | (shift << POOL_SHIFT)
-        pool_append(w.pool, w.rows_i, w.c, s, ident, event_ns, price, size, cond)
+        replace_trade(w, s, pos, price, size, bits | (shift << POOL_SHIFT))
         trades, d_size, d_value = 0, size - old_size, price * size - old_price * old_size
     walk(w, s, minute, session, 1)
     _amend_last(w, s, key)

@@ -41,6 +41,7 @@ from engine.bars.layout import (
 from engine.bars.pool_nb import sanitise_pool
 from engine.domain import records
 from engine.domain.tables import EngineTables
+from shm.arena import PrivateArena
 from shm.fences import read_word
 from shm.ring import Ring
 from shm.words import WORD_STRIDE
@@ -60,10 +61,12 @@ class BarsStage:
     def __init__(self, tables: EngineTables) -> None:
         self.tables = tables
         sizes = tables.sizes
+        if sizes.pool_trades & (sizes.pool_trades - 1):
+            raise BarsError(f"pool_trades = {sizes.pool_trades} is not a power of two")
         self.n = -1
         self.head = np.zeros(1, records.CELL_HEAD)[0]
         self.symbols = SymbolMap(tables)
-        self._rows = np.zeros(sizes.rows, records.ROW)
+        self._rows = PrivateArena().array("rows", sizes.rows, records.ROW)  # on cache lines
         self._events = [event_words(tables.cell.events[slot]) for slot in range(4)]
         bars_f, bars_i = bar_words(tables.history.bars)
         rows_f, rows_i = row_words(self._rows)
