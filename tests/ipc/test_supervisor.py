@@ -139,6 +139,16 @@ def test_a_role_that_does_not_stop_is_terminated_then_killed(tmp_path: Path) -> 
         under_test.assert_nothing_left()
 
 
+def test_a_restart_of_a_role_that_does_not_listen_is_enforced(tmp_path: Path) -> None:
+    with engine(tmp_path, only("deaf"), stop_timeout_ms=150, abort_wait_ms=100) as under_test:
+        under_test.running("role")
+        ask(under_test.data_dir, "restart", role="role")
+        after = under_test.running("role", epoch=2)
+        assert after["last_end"] == "by SIGKILL (restart asked for)"
+        assert under_test.stop() == 0
+        under_test.assert_nothing_left()
+
+
 def test_a_second_interrupt_kills_at_once(tmp_path: Path) -> None:
     with engine(tmp_path, only("deaf"), stop_timeout_ms=60_000) as under_test:
         under_test.running("role")
@@ -195,7 +205,8 @@ def test_the_control_socket_answers_forwards_and_refuses(tmp_path: Path) -> None
         with pytest.raises(ControlError, match="there is no role 'bars'; there are web"):
             ask(data_dir, "restart", role="bars")
         ask(data_dir, "restart", role="web")
-        assert under_test.running("web", epoch=2)["restarts"] == 1
+        after = under_test.running("web", epoch=2)
+        assert after["last_end"] == "with exit code 0 (restart asked for)"
         assert ask(data_dir, "stop") == "stopping"
         assert under_test.end() == 0
     with pytest.raises(ControlError, match="no engine runs on"):
