@@ -41,7 +41,8 @@ _VENUES = {"NASDAQ": "Q", "NYSE": "N", "ARCA": "P", "BATS": "Z", "IEX": "V"}
 
 
 def _venue(text: str) -> tuple[int, int]:
-    return ord(_VENUES.get(text.upper(), "\0")), 0
+    code = text if len(text) == 1 else _VENUES.get(text.upper(), "\0")
+    return min(ord(code), 255), 0
 
 
 class CsvRows:
