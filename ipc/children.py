@@ -101,17 +101,25 @@ def fork(
 
 
 def reap(children: list[Child]) -> list[tuple[Child, int]]:
-    """Children that have died since the last call, each with exit status or minus its signal."""
-    ended = []
-    for one in children:
-        if one.pid == 0:
-            continue
-        pid, status = os.waitpid(one.pid, os.WNOHANG)
-        if pid:
+    """Children that have died since the last call, each with exit status or minus its signal.
+
+    Reaps everybody's: this process may have been somebody else before its last exec (a resource
+    tracker of that time must not stay a zombie).
+    """
+    by_pid = {one.pid: one for one in children if one.pid}
+    ended: list[tuple[Child, int]] = []
+    while True:
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return ended
+        if pid == 0:
+            return ended
+        one = by_pid.get(pid)
+        if one is not None:
             ended.append((one, os.waitstatus_to_exitcode(status)))
             one.pid = one.kill_ns = 0
             one.line.set(Line.PID, 0)
-    return ended
 
 
 def replace(one: Child, why: str, abort_wait_ms: int) -> None:

@@ -14,6 +14,12 @@ from ipc.lock import is_locked
 from tests.ipc.engines import engine, only, wait_until
 
 
+def zombies(parent: int) -> list[str]:
+    """Dead children of a process that nobody has reaped."""
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text(encoding="ascii")
+    return [pid for pid in children.split() if process.run_state(int(pid)) == "Z"]
+
+
 def test_a_killed_role_goes_on_where_it_was_in_the_next_epoch(tmp_path: Path) -> None:
     with engine(tmp_path, only("counter")) as under_test:
         for epoch in (1, 2, 3):
@@ -224,6 +230,7 @@ def test_a_role_may_start_the_program_anew_with_other_arguments(tmp_path: Path) 
         with engine(first, roles, shared={"arguments": [str(other.plan)]}) as under_test:
             wait_until(lambda: len(other.events("started")) == 2, "the other plan did not start")
             other.running("role")
+            wait_until(lambda: not zombies(under_test.process.pid), "a zombie of the first run")
             assert status_file.read(under_test.data_dir)["state"] == "stopped"  # type: ignore[index]
             under_test.process.send_signal(signal.SIGTERM)
             assert under_test.end() == 0
