@@ -23,6 +23,11 @@ def check_config(config_path: str | None) -> int:
     return _cycle(loaded.config, report, where)
 
 
+def loaded_rules(count: int) -> str:
+    """So many rules, in words."""
+    return "1 rule" if count == 1 else f"{count} rules"
+
+
 def _memory(report: dict[str, Any]) -> None:
     width = max(len(row.what) for row in report["memory"]) + 2
     click.echo("Shared memory")
@@ -55,5 +60,5 @@ def _cycle(config: Config, report: dict[str, Any], where: str) -> int:
     if cycle.warned:
         click.echo("warning: a cycle takes more than 40 % of the interval; a busy market may "
                    "leave cycles out.", err=True)
-    click.echo(f"{where} is good: {report['rules']} rules.")
+    click.echo(f"{where} is good, {loaded_rules(report['rules'])}.")
     return EXIT_OK

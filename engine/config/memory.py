@@ -10,7 +10,7 @@ from shm.arena import Arena, MeasuringArena
 
 WARN_SHARE = 0.4
 REFUSE_SHARE = 1.0
-PROCESS_BYTES = 25_000_000  # a role beyond the shared tables, measured
+PROCESS_BYTES = 25_000_000  # what a role has for itself, its share of the interpreter included
 PAGE = 4096
 BASELINE_RULES = 100
 
@@ -37,6 +37,7 @@ _ROW_NS = 20.0          # copy one symbol's row into the next cell
 _METRIC_NS = 1.5        # one metric of one symbol
 _COMPARISON_NS = 0.2    # one comparison of one symbol, few of them true
 _TICK_NS = 20.0         # apply one tick
+_REPLAY_TICKS = 2.0     # a second and symbol of a recording: a busy market
 _WAKE_NS = 400_000.0    # wake-ups and Python around the kernels of one cycle
 
 
@@ -113,14 +114,14 @@ def estimate_cycle(
     metrics: columns; comparisons: conditions of all rules together; rules: how many rules.
     """
     interval_s = config.engine.interval_ms / 1000
-    per_s = config.simulator.ticks_per_s if config.feed.provider == "simulator" else 20_000
-    pace = config.feed.speed or 1.0
-    ticks = per_s * pace * interval_s
+    simulated = config.feed.provider == "simulator"
+    per_s = config.simulator.ticks_per_s if simulated else sizes.capacity * _REPLAY_TICKS
+    ticks = per_s * (config.feed.speed or 1.0) * interval_s
     bars_ns = sizes.rows * _ROW_NS + ticks * _TICK_NS
     scan_ns = sizes.slice_rows * (metrics * _METRIC_NS + comparisons * _COMPARISON_NS)
     seconds = (bars_ns + scan_ns + _WAKE_NS) / 1e9
     assumed = (
-        f"{sizes.rows} symbols, {rules} rules with {comparisons} conditions of which few are "
-        f"true, {ticks:,.0f} ticks a cycle, a core for each of {sizes.workers} scan workers"
+        f"{sizes.rows} symbols, {comparisons} conditions in {rules} rules of which few are true, "
+        f"{ticks:,.0f} ticks a cycle, a core for each scan worker ({sizes.workers})"
     )
     return CycleEstimate(seconds, seconds / interval_s, assumed)
