@@ -26,7 +26,7 @@ PLAIN, ACQUIRE, RELEASE, FULL = "plain", "acquire", "release", "full"
 WINDOW = 8
 
 
-class Violation(AssertionError):
+class Violation(AssertionError):  # noqa: N818 - what a model checker finds has this name
     """Raised by a protocol's code when what it saw must never be seen."""
 
 
@@ -158,13 +158,14 @@ class State(NamedTuple):
 
 
 class Machine:
-    """The steps that a protocol can take under a memory model."""
+    """The steps that a protocol can take under a memory model. doing: the step tried last."""
 
     def __init__(self, protocol: Protocol, model: str) -> None:
         self.protocol = protocol
         self.waits = MODELS[model]
         self.fences = {FULL} if model == "TSO" else {ACQUIRE, RELEASE, FULL}
         self._blocks: list[dict[Hashable, Block | None]] = [{} for _ in protocol.roles]
+        self.doing = ""
         self._ready: dict[tuple[Op, ...], list[int]] = {}
 
     def first(self) -> State:
@@ -199,7 +200,8 @@ class Machine:
         if alive and thread.life < role.deaths:
             for cut in range(thread.sure, len(window) + 1):
                 if cut == thread.sure or window[cut - 1].kind in (STORE, SWAP):
-                    yield f"{role.name} dies", memory, self._kill(r, thread, cut)
+                    self.doing = f"{role.name} dies"
+                    yield self.doing, memory, self._kill(r, thread, cut)
 
     def _not_waiting(self, window: tuple[Op, ...]) -> list[int]:
         """Places of the operations in a window that may be performed now."""
@@ -232,9 +234,10 @@ class Machine:
         if op.kind != LOAD and thread.life < self.protocol.roles[r].deaths:
             sure = max(sure, j)
         rest = thread.window[:j] + thread.window[j + 1 :]
-        label = f"{self.protocol.roles[r].name}: {op.kind} {self.protocol.memory.names[op.word]}"
+        name = self.protocol.memory.names[op.word]
+        self.doing = f"{self.protocol.roles[r].name}: {op.kind} {name} = {shown}"
         moved = Thread(thread.local, values, rest, sure, thread.life, thread.dying)
-        return f"{label} = {shown}", memory, self._settle(r, moved)
+        return self.doing, memory, self._settle(r, moved)
 
     def _kill(self, r: int, thread: Thread, cut: int) -> Thread:
         kept = tuple(op for op in thread.window[:cut] if op.kind != LOAD)
@@ -319,8 +322,9 @@ def explore(protocol: Protocol, model: str, limit: int = 5_000_000) -> Result:
     number: dict[State, int] = {first: 0}
     sources: list[list[int]] = [[]]
     ends: list[int] = []
-    path: list[tuple[str, int, Iterator[tuple[str, State]]]] = [("", 0, _from(machine, first, ends))]
+    path: list[tuple[str, int, Iterator[tuple[str, State]]]] = []
     try:
+        path.append(("", 0, _from(machine, first, ends, 0)))
         while path:
             _, here, steps = path[-1]
             entry = next(steps, None)
@@ -336,7 +340,7 @@ def explore(protocol: Protocol, model: str, limit: int = 5_000_000) -> Result:
                 assert there < limit, "the protocol has too many states for this bound"
             sources[there].append(here)
     except Violation as error:
-        trace = [label for label, _, _ in path[1:]]
+        trace = [label for label, _, _ in path[1:]] + [machine.doing]
         return Result(len(number), len(ends), str(error), trace)
     stuck = len(number) - _reaching(ends, sources)
     text = f"{stuck} states wait for ever" if stuck else ""
@@ -344,7 +348,7 @@ def explore(protocol: Protocol, model: str, limit: int = 5_000_000) -> Result:
 
 
 def _from(
-    machine: Machine, state: State, ends: list[int], number: int = 0
+    machine: Machine, state: State, ends: list[int], number: int
 ) -> Iterator[tuple[str, State]]:
     """Steps from a state; notes an end and checks it."""
     if machine.is_done(state):

@@ -202,7 +202,8 @@ def gating(
     def reader(local: Hashable) -> Block | None:
         match local:
             case "start":
-                source = ring.tail if mutant == "reader's successor starts at the tail" else ring.gate
+                skips = mutant == "reader's successor starts at the tail"
+                source = ring.tail if skips else ring.gate
                 return Block([load(source)], lambda gate: ("look", gate))
             case ("look", gate) if gate < records:
                 look = [load(ring.tail, ACQUIRE)]

@@ -96,7 +96,7 @@ def row(mutant: str = "", *, writes: int = 2, reads: int = 2, deaths: int = 2) -
 
     def final(words: tuple) -> None:
         if words[version] % 2 or words[data[0]] != words[data[1]]:
-            raise Violation(f"at rest: version {words[version]}, {words[data[0]]}, {words[data[1]]}")
+            raise Violation(f"at rest: {[words[word] for word in (version, *data)]}")
 
     roles = [
         Role("writer", lambda life: ("open", life), writer, deaths),
@@ -150,7 +150,7 @@ def name(mutant: str = "", *, sets: int = 3, reads: int = 2, deaths: int = 1) ->
 
     def change(v: int) -> tuple[list[Op], list[Op]]:
         number = v // 2 + 1
-        record = [store(word, x) for word, x in zip(pending, (number % 2, number, number))]
+        record = [store(pending[0], number % 2), *(store(word, number) for word in pending[1:])]
         odd = [store(version, v + 1, RELEASE), fence(RELEASE)]
         if mutant == "no fence after the odd version":
             odd = odd[:1]
