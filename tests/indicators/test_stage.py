@@ -12,6 +12,7 @@ from engine.errors import EngineError
 from engine.indicators import registry, step_nb
 from engine.indicators.stage import fill
 from engine.metrics.registry import INDICATOR_NAMES
+from tests.conftest import SOAK
 from tests.indicators.player import FIRST_MINUTE, Player
 
 BAR_NAMES = [i.name for i in registry.INDICATORS if i.bars]
@@ -57,7 +58,7 @@ def die_before_the_flip(player, n, rng, applied):
     table.words[16 * (1 + new)] = 7
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=150 if SOAK else 15, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_a_step_repeated_after_a_kill_gives_the_same_bits(seed):
     symbols = 5

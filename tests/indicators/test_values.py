@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.conftest import SOAK
 from tests.indicators.player import FIRST_MINUTE, Player, play_series
 from tests.indicators.reference import all_bar_indicators
 
@@ -110,7 +111,7 @@ def test_bollinger_bands_of_equal_closes_are_exactly_the_close():
         assert (values[19:] == 0.1).all()
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=120 if SOAK else 12, deadline=None)
 @given(
     seed=st.integers(0, 2**32),
     price=st.sampled_from([2.4e-7, 0.0301, 7.0, 123.45, 600_000.0]),

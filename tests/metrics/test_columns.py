@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from engine.errors import EngineError
 from engine.metrics.registry import INDICATOR_NAMES, METRICS
+from tests.conftest import SOAK
 from tests.metrics.desk import MINUTE, SECOND, Desk, empty_row
 from tests.metrics.model import View, expected
 
@@ -72,7 +73,7 @@ def assert_equal(got, want):
         assert got[name] == pytest.approx(value, rel=1e-12, abs=0, nan_ok=True), name
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=1500 if SOAK else 150, deadline=None)
 @given(view=views(), n=st.integers(1, 9), symbol=st.integers(0, 2))
 def test_every_metric_equals_the_plain_model(view, n, symbol):
     desk = Desk(view)
