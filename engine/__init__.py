@@ -1,1 +1,4 @@
-"""The scanner itself: markets, bars, indicators, rules, alerts; knows nothing of aiohttp's server."""
+"""The scanner itself: markets, bars, indicators, rules, alerts.
+
+Knows nothing of the web server in front of it.
+"""

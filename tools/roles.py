@@ -10,6 +10,7 @@ import msgspec
 
 from engine.config.running import Running
 from engine.config.schema import Config
+from engine.domain.sizes import Sizes
 from engine.domain.stream import StreamInfo
 from engine.domain.tables import EngineTables, allocate
 from engine.replay import prepare
@@ -21,7 +22,7 @@ from ipc.logs import Log
 from ipc.policy import Class, Limits
 from ipc.roles import RoleSpec
 from ipc.supervisor import Parts, Settings, Supervisor
-from ipc.telemetry import BOARD_NAME, create_board
+from ipc.telemetry import create_board
 from ipc.watch import Patience
 from shm import clock
 from shm.arena import MeasuringArena
@@ -31,39 +32,56 @@ from shm.segments import SharedArena, sweep
 PREPARE_TIMEOUT_S = 3600.0
 
 
+_BOARD = ("board_state", "board_counters", "board_histograms")
+_HISTORY = (
+    "bars", "second_price", "second_volume", "second_stamp", "minute_price", "minute_stamp",
+    "session_volume", "session_stamp", "pool",
+)  # fmt: skip
+_BARS = (
+    "ticks_ctl", "control_ctl", "decisions_ctl", "decisions_data", "bar_ring_ctl", "bar_ring_data",
+    "cells_ctl", "cell_rows", "cell_heads", "cell_events", "names_ctl", "names_raw", *_HISTORY,
+)  # fmt: skip
+_INDICATORS = (
+    "indicator_words", "indicator_state", "indicator_values", "indicator_closes",
+    "indicator_changed",
+)  # fmt: skip
+_SCAN = ("metric_columns", "truth", "cooldowns", "scan_words")
+_RECORDER = ("ticks_ctl", "control_ctl", "decisions_ctl", "bar_ring_ctl", "flow")
+_WEB = ("control_ctl", "control_data", "rules_ctl", "rules_data")
 
 
-def role_table(tables: EngineTables) -> list[RoleSpec]:
-    """Every role with its entry, its order and the arrays that only it may write."""
-    workers = range(tables.sizes.workers)
-    feeds = range(tables.sizes.feeds)
-    specs = [
-        RoleSpec("feed", "engine.feeds.role:main", feed, Class.CRITICAL, 3, 0, watch_progress=False)
-        for feed in feeds
+def role_table(sizes: Sizes) -> list[RoleSpec]:
+    """Every role with its entry, its order and the arrays that it may write; the rest is read-only
+    to it."""
+    lanes = tuple(f"lane{worker}_ctl" for worker in range(sizes.workers))
+    found = [
+        RoleSpec(
+            "feed", "engine.feeds.role:main", feed, Class.CRITICAL, 3, 0,
+            ("ticks_ctl", "ticks_data", f"feed_names{feed}_ctl", f"feed_names{feed}_raw"),
+        )
+        for feed in range(sizes.feeds)
+    ]  # fmt: skip
+    found += [
+        RoleSpec("bars", "engine.bars.role:main", None, Class.CRITICAL, 0, 1, _BARS),
+        RoleSpec(
+            "indicators", "engine.indicators.role:main", None, Class.CRITICAL, 0, 2, _INDICATORS
+        ),
     ]
-    specs.append(RoleSpec("bars", "engine.bars.role:main", None, Class.CRITICAL, 0, 1))
-    specs.append(RoleSpec("indicators", "engine.indicators.role:main", None, Class.CRITICAL, 0, 2))
-    specs += [
-        RoleSpec("scan", "engine.scan.role:main", worker, Class.CRITICAL, 0, 2) for worker in workers
+    found += [
+        RoleSpec(
+            "scan", "engine.scan.role:main", worker, Class.CRITICAL, 0, 2,
+            (*_SCAN, f"lane{worker}_ctl", f"lane{worker}_data"),
+        )
+        for worker in range(sizes.workers)
+    ]  # fmt: skip
+    found += [
+        RoleSpec("alerts", "engine.alerts.role:main", None, Class.CRITICAL, 1, 3, ("flow", *lanes)),
+        RoleSpec(
+            "recorder", "engine.replay.recorder_role:main", None, Class.CRITICAL, 1, 4, _RECORDER
+        ),
+        RoleSpec("web", "web.role:main", None, Class.RESTARTABLE, 2, 5, _WEB, takes_orders=True),
     ]
-    specs.append(RoleSpec("alerts", "engine.alerts.role:main", None, Class.CRITICAL, 1, 3))
-    specs.append(RoleSpec("recorder", "engine.replay.recorder_role:main", None, Class.CRITICAL, 1, 4))
-    specs.append(
-        RoleSpec("web", "web.role:main", None, Class.RESTARTABLE, 2, 5, takes_orders=True)
-    )
-    return specs
-
-
-def _role_keys(workers: int, feeds: int) -> list[str]:
-    return [
-        *(f"feed{feed}" for feed in range(feeds)),
-        "bars",
-        "indicators",
-        *(f"scan{worker}" for worker in range(workers)),
-        "alerts",
-        "recorder",
-        "web",
-    ]
+    return found
 
 
 def _log(config: Config, role: str) -> Log:
@@ -103,7 +121,7 @@ class _Memory:
 def _create(config: Config, data_dir: Path) -> _Memory:
     """Reserve and create every table: one epoch more than the engine before."""
     sizes, asked = sizes_of(config), columns()
-    keys = _role_keys(sizes.workers, sizes.feeds)
+    keys = [spec.key for spec in role_table(sizes)]
     measure = MeasuringArena()
     allocate(measure, sizes, asked)
     create_board(measure, keys)
@@ -133,7 +151,8 @@ def _describe(stream: StreamInfo, config: Config) -> dict[str, object]:
 
 
 def run_engine(config: Config, arguments: Sequence[str] = ()) -> int:
-    """Run the engine until it is stopped; returns the exit code. `arguments` start it anew after a loop.
+    """Run the engine until it is stopped; returns the exit code. `arguments` start it anew after a
+    loop.
 
     Raises EngineError (bad rules, no room), LockedError (another engine holds the data directory).
     """
@@ -179,12 +198,11 @@ def _supervise(
         board=memory.board,
         log=log,
         shared=running,
+        protect=lambda spec: memory.arena.protect((*_BOARD, *spec.writable)),
         forward={"reload": "web"},
         describe=lambda: _describe(stream, config),
         cleanup=memory.arena.unlink_all,
         relaunch=(sys.executable, "-m", "tools.main", "run"),
         arguments=tuple(arguments),
     )
-    return Supervisor(role_table(memory.tables), _settings(config), parts).run()
-
-
+    return Supervisor(role_table(memory.tables.sizes), _settings(config), parts).run()

@@ -1,4 +1,5 @@
-"""Merge the lanes: one cycle when every worker has committed it, in the order (rule id, symbol), capped."""
+"""Merge the lanes: one cycle when every worker has committed it, in the order (rule id, symbol),
+capped."""
 
 import dataclasses
 
@@ -16,8 +17,9 @@ _KINDS = 8  # bits of the first word that hold the kind; above them the count of
 NO_ALERTS: list["MergedAlert"] = []
 
 
-class RulesLost(EngineError):
-    """Raised when a decided rule set is no longer in the blob; it must not happen while the floor is honoured."""
+class RulesLostError(EngineError):
+    """Raised when a decided rule set is no longer in the blob; it must not happen while the floor
+    is honoured."""
 
     def __init__(self, version: int) -> None:
         self.version = version
@@ -26,7 +28,8 @@ class RulesLost(EngineError):
 
 @dataclasses.dataclass(frozen=True)
 class MergedAlert:
-    """One alert: `document` is its canonical JSON; recv_ns is when the symbol's last tick came in."""
+    """One alert: `document` is its canonical JSON; recv_ns is when the symbol's last tick came
+    in."""
 
     alert_id: str
     rule_id: str
@@ -37,7 +40,8 @@ class MergedAlert:
 
 @dataclasses.dataclass(frozen=True)
 class MergedCycle:
-    """What one cycle gave: alerts in order, firings in all (capped included), lane positions behind it."""
+    """What one cycle gave: alerts in order, firings in all (capped included), lane positions
+    behind it."""
 
     n: int
     t_ns: int
@@ -69,12 +73,12 @@ class MergeStage:
         self._rules: dict[int, CompiledRules] = {}
 
     def rules(self, version: int) -> CompiledRules:
-        """The rule set of a version, unpacked once. Raises RulesLost."""
+        """The rule set of a version, unpacked once. Raises RulesLostError."""
         found = self._rules.get(version)
         if found is None:
             content = self._tables.rules.read(version)
             if content is None:
-                raise RulesLost(version)
+                raise RulesLostError(version)
             found = unpack(content)
             self._rules = {version: found}
         return found
@@ -90,7 +94,9 @@ class MergeStage:
             ends.append(end)
         n = int(ends[0][1][1])
         if any(int(words[1]) != n for _, words in ends):
-            raise EngineError(f"the lanes disagree about the next cycle: {[int(w[1]) for _, w in ends]}.")
+            raise EngineError(
+                f"the lanes disagree about the next cycle: {[int(w[1]) for _, w in ends]}."
+            )
         fired.sort(key=lambda alert: (alert.slot, alert.symbol))
         t_ns = int(ends[0][1][4])
         version = fired[0].rules_version if fired else 0
@@ -137,11 +143,19 @@ class MergeStage:
     def _document(self, n: int, t_ns: int, alert: _Fired) -> MergedAlert:
         rule = self.rules(alert.rules_version).rules[alert.slot]
         alert_id, document = alert_document(
-            self._stream_id, rule, alert.symbol, alert.price, n, t_ns, alert.event_ns, alert.values
+            self._stream_id,
+            rule,
+            alert.symbol,
+            alert.price,
+            n,
+            t_ns,
+            alert.event_ns,
+            alert.values.tolist(),
         )
         return MergedAlert(alert_id, rule.id, alert.symbol, alert.recv_ns, document)
 
     def release(self, cycle: MergedCycle) -> None:
-        """Move the lane heads behind a cycle: its alerts are durable, the workers may reuse the room."""
+        """Move the lane heads behind a cycle: its alerts are durable, the workers may reuse the
+        room."""
         for lane, head in zip(self._tables.lanes, cycle.heads, strict=True):
             lane.set_head(head)

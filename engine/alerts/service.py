@@ -1,6 +1,7 @@
 """The alert service: merge, spool, store; every alert exactly once whatever is killed.
 
-An alert leaves the lane only when it is in the spool on disk, and enters the spool only when its cycle is on the
+An alert leaves the lane only when it is in the spool on disk, and enters the spool only when its
+cycle is on the
 tape. The store ignores an id it already holds, so redoing any step is harmless.
 """
 
@@ -30,7 +31,8 @@ _decode = msgspec.msgpack.Decoder(StoredAlert).decode
 class AlertService:
     """Takes merged cycles as they become durable.
 
-    stored, fired, suppressed, capped: counts since this process started. last_t_ns: T_k of the last cycle taken.
+    stored, fired, suppressed, capped: counts since this process started. last_t_ns: T_k of the
+    last cycle taken.
     """
 
     def __init__(
@@ -119,12 +121,15 @@ class AlertService:
         self._stored_to = position
         if self._spool.used_bytes > self._spool.max_bytes // 16:
             self._spool.drop(position)
-        write_word(self._tables.flow, FLOW_STORED * WORD_STRIDE, self._word(FLOW_STORED) + len(alerts))
+        write_word(
+            self._tables.flow, FLOW_STORED * WORD_STRIDE, self._word(FLOW_STORED) + len(alerts)
+        )
         self._announce(self.last_n)
         return True
 
     def _note_latencies(self, alerts: list[StoredAlert]) -> None:
-        """Live: from the arrival of the tick to the spool. Replay: from the decision to the spool."""
+        """Live: from the arrival of the tick to the spool. Replay: from the decision to the
+        spool."""
         for alert in alerts:
             begin = alert.recv_ns if self._stream.live else alert.decided_ns
             if begin and alert.committed_ns:

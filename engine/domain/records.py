@@ -1,4 +1,7 @@
-"""Fixed-size records: ticks, decisions, symbol rows, bars. Times are int64 ns UTC; minutes are ns // 60e9."""
+"""Fixed-size records: ticks, decisions, symbol rows, bars.
+
+Times are int64 ns UTC; minutes are ns // 60e9.
+"""
 
 import numpy as np
 
@@ -16,7 +19,7 @@ MAX_FEEDS = 8
 #   STATUS      -           -            code      reason    -                   -
 #   LULD        lower band  upper band   -         -         -                   -
 #   GAP_START / GAP_END: sym < 0 means every symbol of this feed
-#   ADMIT       -           -            length    -         first 8 bytes of the ticker; a, b hold bytes 8..23 (bit pattern)
+#   ADMIT       bytes 8..23 of the ticker  length  -        bytes 0..7 of the ticker
 # A blank side of a quote is NaN (price) and SIZE_BLANK (size): it leaves that side as it was.
 TICK_TRADE, TICK_QUOTE, TICK_CORRECTION, TICK_CANCEL = 1, 2, 3, 4
 TICK_STATUS, TICK_LULD, TICK_GAP_START, TICK_GAP_END, TICK_ADMIT = 5, 6, 7, 8, 9
@@ -26,7 +29,7 @@ SIZE_BLANK = 0xFFFF_FFFF
 COND_LAST = 1            # sets last, open and close
 COND_HILO = 2            # sets high and low
 COND_VOLUME = 4          # counts to volume, VWAP sums
-COND_EXTENDED = 8        # an extended-hours print: outside regular hours it also sets last and high/low
+COND_EXTENDED = 8        # outside regular hours it also sets last and high/low
 COND_LAST_IF_FIRST = 16  # sets last only when it is the first eligible trade of the session date
 
 # STATUS codes (n1)
@@ -41,7 +44,7 @@ TICK = np.dtype(
         ("sym", "i4"),       # number of the ticker within its feed (see ADMIT), not the symbol id
         ("recv_ns", "i8"),   # when we took it in; a recording without it: event_ns
         ("event_ns", "i8"),  # the exchange's stamp
-        ("src_pos", "i8"),   # row or sequence at the source; a restarted feed goes on after the last published
+        ("src_pos", "i8"),   # row or sequence at the source; a restarted feed goes on after it
         ("id", "i8"),
         ("a", "f8"),
         ("b", "f8"),
@@ -62,7 +65,7 @@ DECISION = np.dtype(
         ("n", "i8"),              # dense number, 1, 2, 3, ...; 0 is genesis
         ("k", "i8"),              # T // interval
         ("t_ns", "i8"),           # T_k
-        ("tick_end", "i8", (MAX_FEEDS,)),  # end cursor of every tick ring (exclusive)
+        ("tick_end", "i8", (MAX_FEEDS,)),  # end cursor of every ring (exclusive)
         ("control_end", "i8"),
         ("rules_version", "i8"),
         ("flags", "i8"),
@@ -80,7 +83,7 @@ CONTROL_RULES = 1   # a: rules version published in the blob
 CONTROL_END = 2     # end the stream after the next cycle
 CONTROL = np.dtype([("kind", "i8"), ("request", "i8"), ("a", "i8"), ("b", "i8")])
 
-# -- symbol row: all state of bars for one symbol ---------------------------------------------------
+# -- symbol row: all state of bars for one symbol ------------------------------------------------
 _OPEN_MINUTE = [
     ("minute", "i8"),  # absolute minute; -1: slot free
     ("open", "f8"),
@@ -127,7 +130,7 @@ ROW = np.dtype(
         ("approx", "i8"),             # bit per session: extremes could not be rebuilt exactly
         ("pool_head", "i8"),          # position + 1 of its newest entry in the trade pool, 0 none
         ("final_minute", "i8"),       # newest final bar with a price, -1 none
-        ("bar_index", "i8"),          # count of final bars with a price so far: index of the newest is bar_index - 1
+        ("bar_index", "i8"),          # final bars with a price so far: the newest has index bar_index - 1
         ("cumulative_volume", "f8"),  # volume of the session date, all sessions
         ("tick_recv_ns", "i8"),       # recv_ns of the last tick of any kind applied
         ("spare", "i8", (2,)),
@@ -137,17 +140,21 @@ assert ROW.itemsize == 512
 
 
 def _word(dtype: np.dtype, field: str) -> int:
-    """Index of a field in 8-byte words: kernels see rows as int64 and float64 words of the same memory."""
+    """Index of a field in 8-byte words: kernels see a row as int64 and as float64 words."""
     assert dtype.fields is not None
     return int(dtype.fields[field][1]) // 8
 
 
 # Word offsets for kernels: rows_f[s, R_LAST], rows_i[s, R_MINUTES + slot * OPEN_WORDS + O_MINUTE].
 ROW_WORDS = ROW.itemsize // 8
-R_LAST, R_LAST_SIZE, R_LAST_EVENT = _word(ROW, "last"), _word(ROW, "last_size"), _word(ROW, "last_event_ns")
+R_LAST = _word(ROW, "last")
+R_LAST_SIZE = _word(ROW, "last_size")
+R_LAST_EVENT = _word(ROW, "last_event_ns")
 R_TICK_EVENT = _word(ROW, "tick_event_ns")
 R_BID, R_ASK = _word(ROW, "bid"), _word(ROW, "ask")
-R_BID_SIZE, R_ASK_SIZE, R_QUOTE_EVENT = _word(ROW, "bid_size"), _word(ROW, "ask_size"), _word(ROW, "quote_event_ns")
+R_BID_SIZE = _word(ROW, "bid_size")
+R_ASK_SIZE = _word(ROW, "ask_size")
+R_QUOTE_EVENT = _word(ROW, "quote_event_ns")
 R_MINUTES, OPEN_WORDS = _word(ROW, "minutes"), OPEN_MINUTE.itemsize // 8
 O_MINUTE, O_OPEN, O_HIGH, O_LOW, O_CLOSE = 0, 1, 2, 3, 4
 O_VOLUME, O_PV, O_TRADES, O_FLAGS = 5, 6, 7, 8
@@ -157,13 +164,16 @@ R_HIGH_EVENT, R_LOW_EVENT = _word(ROW, "high_event_ns"), _word(ROW, "low_event_n
 R_OPEN_RTH, R_CLOSE_RTH = _word(ROW, "open_rth"), _word(ROW, "close_rth")
 R_HALTED, R_HALT_REASON = _word(ROW, "halted"), _word(ROW, "halt_reason")
 R_LULD_LOWER, R_LULD_UPPER = _word(ROW, "luld_lower"), _word(ROW, "luld_upper")
-R_STATUS_EVENT, R_BLIND, R_APPROX = _word(ROW, "status_event_ns"), _word(ROW, "blind"), _word(ROW, "approx")
+R_STATUS_EVENT = _word(ROW, "status_event_ns")
+R_BLIND = _word(ROW, "blind")
+R_APPROX = _word(ROW, "approx")
 R_POOL_HEAD, R_FINAL_MINUTE = _word(ROW, "pool_head"), _word(ROW, "final_minute")
 R_BAR_INDEX, R_CUMULATIVE = _word(ROW, "bar_index"), _word(ROW, "cumulative_volume")
 R_TICK_RECV = _word(ROW, "tick_recv_ns")
 
 # -- bars ----------------------------------------------------------------------------------------
-BAR_FINAL, BAR_REVISED, BAR_VOLUME_ONLY = 1, 2, 3  # VOLUME_ONLY: volume but no price-eligible trade; OHLC NaN
+# VOLUME_ONLY: volume but no price-eligible trade; OHLC NaN
+BAR_FINAL, BAR_REVISED, BAR_VOLUME_ONLY = 1, 2, 3
 
 FLAG_LATE = 1        # revised by a late trade
 FLAG_CORRECTED = 2   # revised by a correction
@@ -192,7 +202,7 @@ BAR_EVENT = np.dtype(
         ("n", "i8"),
         ("sym", "i8"),        # symbol id
         ("kind", "i8"),       # BAR_FINAL, BAR_REVISED, BAR_VOLUME_ONLY
-        ("bar_index", "i8"),  # 0-based index of this bar among the symbol's priced final bars; -1: not the newest (or no price)
+        ("bar_index", "i8"),  # of the symbol's priced final bars, from 0; -1: not the newest
         ("bar", BAR),
     ]
 )
@@ -222,7 +232,7 @@ CELL_HEAD = np.dtype(
         ("ticks", "i8"),                # ticks applied since genesis
         ("refused_future", "i8"),       # ticks more than 60 s ahead of T_k
         ("refused_capacity", "i8"),     # ticks of symbols that found no room
-        ("refused_tick", "i8"),         # ticks with an impossible value (price <= 0, unknown symbol number)
+        ("refused_tick", "i8"),         # ticks with an impossible value (price <= 0, unknown sym)
         ("late", "i8"),                 # trades that revised a final bar
         ("too_late", "i8"),             # trades older than the bar history: sums only
         ("corrections", "i8"),

@@ -15,16 +15,16 @@ class Sizes:
     workers: int = 1
     feeds: int = 1
     ring_ticks: int = 1 << 18
-    history_bars: int = 208          # minutes of final bars kept in memory
-    seconds: int = 904               # 15 min + 4 s of prices and cumulative volumes per second
-    minutes: int = 128               # whole-minute prices
-    session_minutes: int = 1024      # cumulative volumes per minute of the session date
+    history_bars: int = 208  # minutes of final bars kept in memory
+    seconds: int = 904  # 15 min + 4 s of prices and cumulative volumes per second
+    minutes: int = 128  # whole-minute prices
+    session_minutes: int = 1024  # cumulative volumes per minute of the session date
     pool_trades: int = 1 << 19
     max_rules: int = 1024
     max_alerts_per_cycle: int = 1024
-    max_cooling: int = 1 << 18       # (rule, symbol) pairs cooling down, all workers together
-    max_leaves: int = 16             # conditions of one rule
-    rules_bytes: int = 1 << 20       # one compiled rule set in the blob
+    max_cooling: int = 1 << 18  # (rule, symbol) pairs cooling down, all workers together
+    max_leaves: int = 16  # conditions of one rule
+    rules_bytes: int = 1 << 20  # one compiled rule set in the blob
 
     @property
     def slice_rows(self) -> int:
@@ -44,7 +44,8 @@ class Sizes:
 
     @property
     def lane_slots(self) -> int:
-        """64-byte slots of one lane: two full cycles of alerts with all their values, as a power of two."""
+        """64-byte slots of one lane: two full cycles of alerts with all their values, as a power
+        of two."""
         slots_per_alert = 1 + -(-self.max_leaves // 8)
         need = 2 * (slots_per_alert * self.max_alerts_per_cycle + 1)
         return 1 << (need - 1).bit_length()

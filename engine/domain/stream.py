@@ -6,7 +6,8 @@ import msgspec
 class StreamInfo(msgspec.Struct, frozen=True):
     """What every role knows of the stream it works on.
 
-    directory: where genesis and tape lie. start_ns: T of cycle 0. resumed_n: cycles taken over from the tape,
+    directory: where genesis and tape lie. start_ns: T of cycle 0. resumed_n: cycles taken over
+    from the tape,
     0 for a new stream. live: the engine clock decides (else the watermarks do).
     """
 
@@ -28,4 +29,3 @@ class StreamInfo(msgspec.Struct, frozen=True):
     @property
     def interval_ms(self) -> int:
         return self.interval_ns // 1_000_000
-

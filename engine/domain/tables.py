@@ -1,6 +1,7 @@
 """The shared tables of the engine: where feeds, bars, indicators, metrics and scan meet.
 
-The same classes live on shared memory (the running engine) and on private memory (a backtest): only the arena differs.
+The same classes live on shared memory (the running engine) and on private memory (a backtest):
+only the arena differs.
 """
 
 import dataclasses
@@ -27,12 +28,12 @@ DECISION_GATES = ("bars", "recorder")
 BAR_GATES = ("recorder",)
 
 # Words of EngineTables.flow: how far the roles behind the gates are.
-FLOW_DURABLE_N = 0       # recorder: the tape holds every cycle up to this one on disk
-FLOW_ALERTED_N = 1       # alerts: merged and spooled up to this cycle
-FLOW_ALERTED_RULES = 2   # rules version of that cycle: older ones are no longer needed
-FLOW_STORED = 3          # alerts stored so far (changes wake the front)
-FLOW_ENDED = 4           # 1 when the stream's last cycle is on disk and its alerts are stored
-FLOW_UNRECORDED = 5      # 1 when the recorder gave up: the tape has a gap, the stream goes on
+FLOW_DURABLE_N = 0  # recorder: the tape holds every cycle up to this one on disk
+FLOW_ALERTED_N = 1  # alerts: merged and spooled up to this cycle
+FLOW_ALERTED_RULES = 2  # rules version of that cycle: older ones are no longer needed
+FLOW_STORED = 3  # alerts stored so far (changes wake the front)
+FLOW_ENDED = 4  # 1 when the stream's last cycle is on disk and its alerts are stored
+FLOW_UNRECORDED = 5  # 1 when the recorder gave up: the tape has a gap, the stream goes on
 FLOW_WORDS = 6
 
 # Cooldown entry words: key_rule (0 = free), key_symbol, last firing T_k
@@ -44,7 +45,8 @@ COOL_BUCKET = 16
 class CellTable:
     """Four snapshot slots of all mutable state of bars; slot n % 4 holds cycle n.
 
-    rows: ROW[4, rows]; heads: CELL_HEAD[4]; events: BAR_EVENT[4, bar_events] (heads[slot].event_count are valid).
+    rows: ROW[4, rows]; heads: CELL_HEAD[4]; events: BAR_EVENT[4, bar_events]
+    (heads[slot].event_count are valid).
     """
 
     cells: Cells
@@ -57,10 +59,14 @@ class CellTable:
 class Histories:
     """What bars writes from a sealed cell, addressed by absolute time [time][symbol].
 
-    bars: BAR[history_bars, rows], slot minute % history_bars. second_price: float64[seconds, rows], the last
-    eligible price as of a whole second, NaN unknown; second_volume: uint32, cumulative volume of the session date
-    modulo 2**32 as of that second; second_stamp: int64[seconds], the absolute second a slot holds, -1 none.
-    minute_price and minute_stamp: the same per whole minute (the instant the minute starts). session_volume:
+    bars: BAR[history_bars, rows], slot minute % history_bars. second_price: float64[seconds,
+    rows], the last
+    eligible price as of a whole second, NaN unknown; second_volume: uint32, cumulative volume of
+    the session date
+    modulo 2**32 as of that second; second_stamp: int64[seconds], the absolute second a slot holds,
+    -1 none.
+    minute_price and minute_stamp: the same per whole minute (the instant the minute starts).
+    session_volume:
     uint32[session_minutes, rows] with session_stamp, cumulative volume as of whole minutes.
     """
 
@@ -82,7 +88,8 @@ class IndicatorTable:
     state: float64[2, rows, 2, slots]: copy, symbol, (before the newest bar, after it), slot.
     values: float64[2, columns, rows]: the outputs of each copy, NaN unknown.
     closes: float64[ring, rows]: close of bar number i in slot i % ring.
-    changed: int64[2, rows]: symbols touched by the step that built that copy; count in words 1 and 2.
+    changed: int64[2, rows]: symbols touched by the step that built that copy; count in words 1 and
+    2.
     """
 
     words: np.ndarray
@@ -134,7 +141,8 @@ class EngineTables:
 
 @dataclasses.dataclass(frozen=True)
 class Columns:
-    """How many columns and slots the registries ask for; the tables floor does not know the registries."""
+    """How many columns and slots the registries ask for; the tables floor does not know the
+    registries."""
 
     indicator_slots: int
     indicator_values: int
@@ -204,7 +212,9 @@ def allocate(arena: Arena, sizes: Sizes, columns: Columns) -> EngineTables:
     )
     return EngineTables(
         sizes=sizes,
-        ticks=RingFamily.create(arena, "ticks", records.TICK, sizes.ring_ticks, TICK_GATES, sizes.feeds),
+        ticks=RingFamily.create(
+            arena, "ticks", records.TICK, sizes.ring_ticks, TICK_GATES, sizes.feeds
+        ),
         control=Ring.create(arena, "control", records.CONTROL, 1 << 10, CONTROL_GATES),
         decisions=Ring.create(arena, "decisions", records.DECISION, 1 << 12, DECISION_GATES),
         bar_ring=Ring.create(
@@ -224,4 +234,13 @@ def allocate(arena: Arena, sizes: Sizes, columns: Columns) -> EngineTables:
     )
 
 
-__all__ = ["WORD_STRIDE", "CellTable", "Columns", "EngineTables", "Histories", "IndicatorTable", "ScanTable", "allocate"]
+__all__ = [
+    "WORD_STRIDE",
+    "CellTable",
+    "Columns",
+    "EngineTables",
+    "Histories",
+    "IndicatorTable",
+    "ScanTable",
+    "allocate",
+]

@@ -1,4 +1,5 @@
-"""`tapescan backtest`: the stages in one process over a tape, recorded trades or bars; one canonical alert a line."""
+"""`tapescan backtest`: the stages in one process over a tape, recorded trades or bars; one
+canonical alert a line."""
 
 import dataclasses
 import hashlib
@@ -17,6 +18,7 @@ from engine.replay.genesis import load, restore
 from engine.replay.harness import TO_THE_END, Harness
 from engine.replay.tape import TapeReader
 from shm.arena import PrivateArena
+
 
 class BacktestError(EngineError):
     """Raised when the options of a backtest do not fit together or its input cannot be used."""
@@ -63,7 +65,8 @@ def _tables(sizes: Sizes) -> EngineTables:
 def backtest_tape(
     tape: Path, out: Path, workers: int = 1, progress: Callable[[int], None] | None = None
 ) -> Outcome:
-    """Repeat a recorded stream: reads its genesis and its tape, nothing else. The same bytes for any `workers`."""
+    """Repeat a recorded stream: reads its genesis and its tape, nothing else. The same bytes for
+    any `workers`."""
     with TapeReader(tape) as reader:
         genesis = load(tape.with_name("genesis.bin"), reader.header.genesis_sha256)
         sizes = Sizes(**{**genesis.header.config["sizes"], "workers": workers})  # type: ignore[dict-item]
@@ -100,7 +103,8 @@ def _run(builder: Builder, config: Config, out: Path) -> Outcome:
 
 
 def backtest_trades(config: Config, trades: Path, out: Path) -> Outcome:
-    """Run the configured rules over the first day of a file of recorded trades; feed.history_dates come before.
+    """Run the configured rules over the first day of a file of recorded trades; feed.history_dates
+    come before.
 
     The stream id is derived from the file's hash: same input, same bytes.
     """

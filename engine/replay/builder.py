@@ -1,4 +1,5 @@
-"""Builds the genesis of a new stream: history first (the same stages over earlier ticks), then the start."""
+"""Builds the genesis of a new stream: history first (the same stages over earlier ticks), then the
+start."""
 
 import dataclasses
 import datetime
@@ -96,7 +97,8 @@ def alert_config(config: Config) -> dict[str, object]:
 
 @dataclasses.dataclass(frozen=True)
 class Span:
-    """What the stream covers: its trading day, T of cycle 0, and where its input ends (exclusive, None: open)."""
+    """What the stream covers: its trading day, T of cycle 0, and where its input ends (exclusive,
+    None: open)."""
 
     day: TradingDay
     start_ns: int
@@ -104,7 +106,8 @@ class Span:
 
 
 class Builder:
-    """Builds one genesis. calendar_dir: where the exported calendar is kept; say: progress sentences."""
+    """Builds one genesis. calendar_dir: where the exported calendar is kept; say: progress
+    sentences."""
 
     def __init__(
         self,
@@ -183,7 +186,8 @@ class Builder:
         return market_hours.session_record(day, self._outer, interval_ns, self._grace_ns)
 
     def _live_session(self, day: TradingDay, interval_ns: int) -> np.ndarray:
-        """A made-up session around a live simulation: the real clock need not be in market hours."""
+        """A made-up session around a live simulation: the real clock need not be in market
+        hours."""
         session = np.zeros(1, records.SESSION)
         hour = 3600 * records.NS_PER_SECOND
         session[0] = (
@@ -217,7 +221,9 @@ class Builder:
         genesis: Genesis | None = None
         for text in self._config.feed.history_dates:
             date = datetime.date.fromisoformat(text)
-            day = market_hours.day_of(self._calendar(market_hours.local_ns(date, datetime.time(12))), date)
+            day = market_hours.day_of(
+                self._calendar(market_hours.local_ns(date, datetime.time(12))), date
+            )
             self._say(f"reading {date} as history")
             genesis = self._through_day(genesis, day, tables)
         session = self._session(self.span.day, _BEFORE_START_INTERVAL_NS)
@@ -275,9 +281,7 @@ class Builder:
         arrays |= {"rows": rows, "reference": reference, "head": head}
         return self._genesis(before.header.tickers, arrays, session, start_ns)
 
-    def _through_day(
-        self, before: Genesis | None, day: TradingDay, empty: EngineTables
-    ) -> Genesis:
+    def _through_day(self, before: Genesis | None, day: TradingDay, empty: EngineTables) -> Genesis:
         session = self._session(day, _HISTORY_INTERVAL_NS)
         begin, end = int(session["start_ns"][0]), int(session["roll_ns"][0])
         genesis = self._begin_day(before, session, begin, empty)
@@ -305,13 +309,10 @@ class Builder:
             genesis.header,
             end_ns=self.span.end_ns,
             interval_ns=self._interval_ns,
-            session=[
-                int(v) for v in self._session(self.span.day, self._interval_ns)[0].tolist()
-            ],
+            session=[int(v) for v in self._session(self.span.day, self._interval_ns)[0].tolist()],
             rules_version=1,
             config=alert_config(self._config),
             conditions_sha256=Conditions.load().fingerprint,
             fingerprint=code_fingerprint(),
         )
         return Genesis(header, pack(self._compiled), genesis.arrays)
-

@@ -1,4 +1,5 @@
-"""A fingerprint of the code that decides alerts: a stream is resumed only by the code that began it."""
+"""A fingerprint of the code that decides alerts: a stream is resumed only by the code that began
+it."""
 
 import hashlib
 from pathlib import Path
@@ -12,7 +13,8 @@ _ROOMS = ("alerts", "bars", "domain", "feeds", "indicators", "metrics", "replay"
 
 
 def code_fingerprint() -> str:
-    """SHA-256 (hex) over the sources of every room that can change an alert, and the compiler's versions."""
+    """SHA-256 (hex) over the sources of every room that can change an alert, and the compiler's
+    versions."""
     digest = hashlib.sha256()
     digest.update(f"{numba.__version__} {llvmlite.__version__} {numpy.__version__}".encode())
     paths = [path for room in _ROOMS for path in (_ROOT / "engine" / room).rglob("*.py")]

@@ -1,6 +1,7 @@
 """Genesis: every input of a stream that is not a tick, as one file; its hash opens the tape.
 
-Arrays are kept per ticker in ticker order, so a genesis does not depend on the number of scan workers: `restore`
+Arrays are kept per ticker in ticker order, so a genesis does not depend on the number of scan
+workers: `restore`
 spreads them over the ids.
 """
 
@@ -28,7 +29,8 @@ class GenesisError(EngineError):
 
 
 class GenesisHeader(msgspec.Struct, frozen=True):
-    """What a stream starts from, besides arrays. config holds every setting that can change an alert."""
+    """What a stream starts from, besides arrays. config holds every setting that can change an
+    alert."""
 
     stream_id: str
     provider: str
@@ -62,7 +64,8 @@ def symbol_ids(count: int, workers: int, slice_rows: int) -> np.ndarray:
 
 
 def snapshot(tables: EngineTables) -> tuple[list[str], dict[str, np.ndarray]]:
-    """Tickers in order and every array of state as of the published cycle. The trade pool is not carried over."""
+    """Tickers in order and every array of state as of the published cycle. The trade pool is not
+    carried over."""
     named = sorted((ticker, symbol) for symbol, ticker in tables.names.all())
     tickers = [ticker for ticker, _ in named]
     ids = np.array([symbol for _, symbol in named], np.int64)
@@ -101,7 +104,8 @@ def _columns(name: str) -> list[str]:
 
 
 def restore(tables: EngineTables, genesis: Genesis) -> None:
-    """Fill empty tables and publish cell 0 with T_0 = header.start_ns. Raises GenesisError if they are too small."""
+    """Fill empty tables and publish cell 0 with T_0 = header.start_ns. Raises GenesisError if they
+    are too small."""
     header, arrays, sizes = genesis.header, genesis.arrays, tables.sizes
     count = len(header.tickers)
     if count > sizes.capacity:
@@ -214,8 +218,11 @@ def load(path: Path, expected_sha256: str = "") -> Genesis:
     return decode(content, path)
 
 
-def empty_arrays(tables: EngineTables, tickers: list[str], reference: np.ndarray) -> dict[str, np.ndarray]:
-    """Arrays of a genesis without history: nothing known but the reference rows (in ticker order)."""
+def empty_arrays(
+    tables: EngineTables, tickers: list[str], reference: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Arrays of a genesis without history: nothing known but the reference rows (in ticker
+    order)."""
     _, arrays = snapshot(tables)
     count = len(tickers)
     closes, values = arrays["indicator_closes"], arrays["indicator_values"]

@@ -1,4 +1,5 @@
-"""The stages of the engine in one process: for a backtest, for history before a stream, and to resume one."""
+"""The stages of the engine in one process: for a backtest, for history before a stream, and to
+resume one."""
 
 from collections.abc import Callable, Iterable
 
@@ -24,7 +25,8 @@ class Harness:
     """Runs every role's stage in turn. on_cycle is called with each merged cycle, in order of n.
 
     scan=False leaves out metrics and rules: history needs bars and indicators only.
-    The recorder's gates are moved along, so that the rings end as a recording engine would leave them.
+    The recorder's gates are moved along, so that the rings end as a recording engine would leave
+    them.
     """
 
     def __init__(
@@ -40,7 +42,9 @@ class Harness:
         self.bars.recover()
         self.indicators = IndicatorsStage(tables)
         self.indicators.recover()
-        self.scans = [ScanStage(tables, worker) for worker in range(tables.sizes.workers if scan else 0)]
+        self.scans = [
+            ScanStage(tables, worker) for worker in range(tables.sizes.workers if scan else 0)
+        ]
         for stage in self.scans:
             stage.recover()
         self.merge = MergeStage(tables, stream_id)
@@ -57,7 +61,9 @@ class Harness:
         if self.scans:
             for stage in self.scans:
                 if not stage.run(n):
-                    raise EngineError(f"a scan worker could not commit cycle {n}: its lane is full.")
+                    raise EngineError(
+                        f"a scan worker could not commit cycle {n}: its lane is full."
+                    )
             self._merge(n)
         else:
             for worker in range(tables.sizes.workers):
@@ -114,7 +120,8 @@ class Harness:
         return self.n > before
 
     def run_ticks(self, batches: Iterable[np.ndarray], until_ns: int) -> None:
-        """Feed ring 0 from batches of TICK, then cycle up to until_ns (TO_THE_END: until the stream ends)."""
+        """Feed ring 0 from batches of TICK, then cycle up to until_ns (TO_THE_END: until the
+        stream ends)."""
         ring = self.tables.ticks.rings[0]
         for batch in batches:
             self.push(ring, batch)
@@ -122,7 +129,9 @@ class Harness:
         ring.set_mark(until_ns)
         self.decide_all()
 
-    def run_tape(self, blocks: Iterable[Block], progress: Callable[[int], None] | None = None) -> bool:
+    def run_tape(
+        self, blocks: Iterable[Block], progress: Callable[[int], None] | None = None
+    ) -> bool:
         """Repeat recorded cycles exactly. True when the tape holds the end of its stream.
 
         Raises EngineError where the tape does not continue with the next cycle, or has a gap.
@@ -131,7 +140,7 @@ class Harness:
         for block in blocks:
             if block.kind == GAP:
                 raise EngineError(
-                    f"the tape has a gap after cycle {block.last_n}: what followed was not recorded."
+                    f"the tape has a gap: what followed cycle {block.last_n} was not recorded."
                 )
             if block.kind == RULES:
                 self._take_rules(block)

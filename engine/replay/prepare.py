@@ -1,4 +1,5 @@
-"""What a short-lived child does before the roles start: resume the open stream, or begin a new one."""
+"""What a short-lived child does before the roles start: resume the open stream, or begin a new
+one."""
 
 import hashlib
 import os
@@ -53,7 +54,8 @@ def stream_directory(data_dir: Path, stream_id: str) -> Path:
 def prepare(
     config: Config, tables: EngineTables, data_dir: Path, compiled: CompiledRules, log: Log
 ) -> StreamInfo:
-    """Fill the tables so that the roles can start. Raises EngineError when no stream can be begun."""
+    """Fill the tables so that the roles can start. Raises EngineError when no stream can be
+    begun."""
     found = _resumable(config, data_dir, log)
     if found is not None:
         return _resume(config, tables, data_dir, *found, log)
@@ -62,7 +64,8 @@ def prepare(
 
 # -- resuming ------------------------------------------------------------------------------------
 def _resumable(config: Config, data_dir: Path, log: Log) -> tuple[OpenStream, Genesis] | None:
-    """The open stream and its genesis if code, settings and input still match and its tape has no end."""
+    """The open stream and its genesis if code, settings and input still match and its tape has no
+    end."""
     try:
         pointer = msgspec.json.decode((data_dir / _POINTER).read_bytes(), type=OpenStream)
     except (OSError, msgspec.DecodeError):
@@ -157,7 +160,8 @@ def _resume(
     genesis: Genesis,
     log: Log,
 ) -> StreamInfo:
-    """Genesis and tape at full speed; alerts through the normal dedupe; then the roles go on live."""
+    """Genesis and tape at full speed; alerts through the normal dedupe; then the roles go on
+    live."""
     directory = stream_directory(data_dir, pointer.stream_id)
     restore(tables, genesis)
     sinks = _Sinks(data_dir, pointer.stream_id, tables)
@@ -266,4 +270,3 @@ def _remove_old(config: Config, data_dir: Path, keep: str, log: Log) -> None:
                 file.unlink()
             directory.rmdir()
             log.info("removed_stream", stream_id=directory.name)
-

@@ -1,4 +1,5 @@
-"""The recorder: cycles to the tape, final bars to the bar store; the cycle never waits for it in the scan."""
+"""The recorder: cycles to the tape, final bars to the bar store; the cycle never waits for it in
+the scan."""
 
 import numpy as np
 
@@ -63,7 +64,8 @@ class RecorderStage:
         self.bars_stored = 0
 
     def recover(self) -> None:
-        """Go on after what the tape holds: a killed recorder may have written more than its gates say."""
+        """Go on after what the tape holds: a killed recorder may have written more than its gates
+        say."""
         if self._writer is None or self._writer.last_n <= self.durable_n:
             return
         self._move_gates(
@@ -139,13 +141,16 @@ class RecorderStage:
         durable = int(np.searchsorted(events["n"], self.durable_n, side="right"))
         if durable == 0:
             return False
-        self._store.upsert([bar_row(self._tables, self._stream_id, event) for event in events[:durable]])
+        self._store.upsert(
+            [bar_row(self._tables, self._stream_id, event) for event in events[:durable]]
+        )
         ring.set_gate(GATE, start + durable)
         self.bars_stored += durable
         return True
 
     def _finish(self) -> bool:
-        """Write the end record once the last cycle's alerts are safe; then nothing resumes this stream."""
+        """Write the end record once the last cycle's alerts are safe; then nothing resumes this
+        stream."""
         tables = self._tables
         n = self.durable_n
         if n == 0 or read_word(tables.flow, FLOW_ENDED * WORD_STRIDE):

@@ -1,4 +1,5 @@
-"""The recorder role: the tape and the bar store; writes the end record when a replay ends or is stopped in order."""
+"""The recorder role: the tape and the bar store; writes the end record when a replay ends or is
+stopped in order."""
 
 from engine.config.running import Running
 from engine.domain.tables import FLOW_ENDED

@@ -1,15 +1,19 @@
-"""The tape file: whole cycles with positions and CRC; what `backtest --tape` and a resume read back.
+"""The tape file: whole cycles with positions and CRC; what `backtest --tape` and a resume read
+back.
 
-Layout: MAGIC, header length (uint32), header JSON, then blocks. A block is BLOCK_HEAD followed by its payload:
-CYCLES (decisions, ticks of every ring, controls, as raw records), RULES (a compiled rule set; precedes the first
-cycle that names its version), END (the stream ended with cycle last_n), GAP (the recorder lost cycles here).
+Layout: MAGIC, header length (uint32), header JSON, then blocks. A block is BLOCK_HEAD followed by
+its payload:
+CYCLES (decisions, ticks of every ring, controls, as raw records), RULES (a compiled rule set;
+precedes the first
+cycle that names its version), END (the stream ended with cycle last_n), GAP (the recorder lost
+cycles here).
 A torn block at the end of the file is cut on opening: cycles are durable block by block.
 """
 
 import dataclasses
 import os
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
@@ -30,11 +34,11 @@ BLOCK_HEAD = np.dtype(
         ("kind", "u4"),
         ("stored_bytes", "u4"),
         ("payload_bytes", "u4"),
-        ("crc", "u4"),         # of the stored bytes
+        ("crc", "u4"),  # of the stored bytes
         ("decisions", "u4"),
         ("controls", "u4"),
         ("compressed", "u4"),
-        ("first_n", "i8"),     # RULES: the version
+        ("first_n", "i8"),  # RULES: the version
         ("last_n", "i8"),
         ("ticks", "i8", (records.MAX_FEEDS,)),
     ]
@@ -231,7 +235,10 @@ class TapeWriter:
             raise TapeError(f"the tape {self.path} cannot be written: {error.strerror}.") from error
 
     def cycles(
-        self, decisions: np.ndarray, ticks: list[list[np.ndarray]], controls: list[np.ndarray]
+        self,
+        decisions: np.ndarray,
+        ticks: Sequence[Sequence[np.ndarray]],
+        controls: Sequence[np.ndarray],
     ) -> None:
         """Append whole cycles: DECISION[m] and the slices of every ring they took in."""
         head = np.zeros((), BLOCK_HEAD)
@@ -283,7 +290,8 @@ def _sync_directory(path: Path) -> None:
 
 
 def info(path: Path) -> dict[str, Any]:
-    """What `tapescan tape info` prints: header, cycles, ticks, rule versions, first and last T_k, how it ends."""
+    """What `tapescan tape info` prints: header, cycles, ticks, rule versions, first and last T_k,
+    how it ends."""
     cycles = ticks = blocks = 0
     first_ns = last_ns = last_n = 0
     versions: list[int] = []

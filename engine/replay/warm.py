@@ -1,4 +1,5 @@
-"""Compile every kernel before the first fork: a tiny market runs through all stages on private memory."""
+"""Compile every kernel before the first fork: a tiny market runs through all stages on private
+memory."""
 
 from collections.abc import Callable
 
@@ -49,7 +50,8 @@ def _genesis(tables: EngineTables) -> Genesis:
 
 
 def _ticks() -> np.ndarray:
-    """Trades and quotes a second apart, a correction and a cancel among them: every branch of the apply kernel."""
+    """Trades and quotes a second apart, a correction and a cancel among them: every branch of the
+    apply kernel."""
     ticks = np.zeros(4 * _CYCLES, records.TICK)
     place = np.arange(len(ticks))
     kinds = np.array([records.TICK_TRADE, records.TICK_QUOTE, records.TICK_TRADE, 0], np.uint8)

@@ -1,4 +1,5 @@
-"""The tape file: what is written is read back, torn ends are cut, damage in the middle is not skipped."""
+"""The tape file: what is written is read back, torn ends are cut, damage in the middle is not
+skipped."""
 
 from pathlib import Path
 
@@ -10,7 +11,12 @@ from engine.replay import tape
 from engine.replay.tape import TapeError, TapeHeader, TapeReader, TapeWriter
 
 HEADER = TapeHeader(
-    stream_id="s1", genesis_sha256="00", interval_ns=10**8, feeds=2, fingerprint="f", simulated=False
+    stream_id="s1",
+    genesis_sha256="00",
+    interval_ns=10**8,
+    feeds=2,
+    fingerprint="f",
+    simulated=False,
 )
 
 
@@ -69,7 +75,7 @@ def test_a_tape_torn_at_any_byte_goes_on_after_its_last_whole_block(tmp_path: Pa
     write(path, 3)
     whole = path.read_bytes()
     with TapeReader(path) as reader:
-        start = reader._file.tell()  # noqa: SLF001 - where the blocks begin
+        start = reader._file.tell()
     for cut in range(start, len(whole), 37):
         path.write_bytes(whole[:cut])
         writer = TapeWriter(path, HEADER)

@@ -1,0 +1,1 @@
+"""Whatever is killed, the alerts and the bars are those of the undisturbed run."""
