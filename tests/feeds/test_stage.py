@@ -86,10 +86,11 @@ def rows(count, symbols=("A", "B", "C"), gap_ns=SECOND // 10):
     return [(START + i * gap_ns, symbols[i % len(symbols)]) for i in range(count)]
 
 
-def test_ticks_come_out_as_their_time_comes(write):
+def test_ticks_come_out_as_their_time_comes():
     ring, names = place()
     clock = Clock()
-    stage = FeedStage(ring, names, Listed([(START + SECOND, "A"), (START + 3 * SECOND, "B")]), 2.0, clock)
+    source = Listed([(START + SECOND, "A"), (START + 3 * SECOND, "B")])
+    stage = FeedStage(ring, names, source, 2.0, clock)
     stage.step()
     assert (ring.tail(), ring.mark()) == (0, START)
     clock.now += SECOND // 2 - 1

@@ -64,7 +64,9 @@ def ticker(number: int) -> str:
 
 
 def _draws(key: np.uint64, a: int, count: int) -> np.ndarray:
-    return np.array([nb.draw_nb(key, a, b) for b in range(count)])
+    out = np.empty(count)
+    nb.draws_nb(key, a, out)
+    return out
 
 
 def _bases(key: np.uint64, symbols: int) -> tuple[np.ndarray, np.ndarray]:

@@ -69,6 +69,13 @@ def draw_nb(key, a, b):
 
 
 @njit(cache=True, nogil=True)
+def draws_nb(key, a, out):
+    """Fill float64[n] with the numbers of (key, a, 0..n - 1)."""
+    for b in range(out.shape[0]):
+        out[b] = draw_nb(key, a, b)
+
+
+@njit(cache=True, nogil=True)
 def ramp_nb(x):
     """0 below 0, 1 above 1, smooth between."""
     x = min(max(x, 0.0), 1.0)
