@@ -30,32 +30,42 @@ class DataLock:
                 break
             except BlockingIOError:
                 if time.monotonic() >= deadline_s:
-                    holder = self._holder()
+                    holder = _holder(self._fd)
                     os.close(self._fd)
                     raise LockedError(str(data_dir), holder) from None
                 time.sleep(RETRY_S)
         os.ftruncate(self._fd, 0)
         os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
 
-    def _holder(self) -> int:
-        text = os.pread(self._fd, 32, 0).decode("ascii", "replace").strip()
-        return int(text) if text.isdecimal() else 0
-
     def release(self) -> None:
         """Give the lock back (the last of its holders does)."""
         os.close(self._fd)
 
 
-def is_locked(data_dir: Path) -> bool:
-    """True while an engine holds the directory; only looks, takes nothing."""
+def _holder(fd: int) -> int:
+    text = os.pread(fd, 32, 0).decode("ascii", "replace").strip()
+    return int(text) if text.isdecimal() else 0
+
+
+def holder(data_dir: Path) -> int | None:
+    """The process that holds the directory, 0: one that has not said so yet, None: nobody.
+
+    Reads /proc/locks: taking the lock, if only for a moment, could refuse an engine's start.
+    """
+    path = data_dir / LOCK_NAME
     try:
-        fd = os.open(data_dir / LOCK_NAME, os.O_RDONLY | os.O_CLOEXEC)
+        place = path.stat()
+        locks = Path("/proc/locks").read_text(encoding="ascii")
+        text = path.read_text(encoding="ascii", errors="replace").strip()
     except OSError:
-        return False
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(fd)
-    return False
+        return None
+    number = f":{place.st_ino} "
+    held = any(" FLOCK " in line and number in line for line in locks.splitlines())
+    if not held:
+        return None
+    return int(text) if text.isdecimal() else 0
+
+
+def is_locked(data_dir: Path) -> bool:
+    """True while an engine holds the directory."""
+    return holder(data_dir) is not None

@@ -39,14 +39,18 @@ def status(as_json: bool, watch: bool, config_path: str | None) -> int:
             click.echo(json.dumps(found))
             sys.stdout.flush()
     elif watch:
-        with Live(render(found), auto_refresh=False, screen=sys.stdout.isatty()) as live:
+        console = Console()
+        first = render(found, console.width)
+        whole = sys.stdout.isatty()
+        with Live(first, console=console, auto_refresh=False, screen=whole) as live:
             try:
                 while True:
                     time.sleep(WATCH_S)
                     found = reader.read()
-                    live.update(render(found), refresh=True)
+                    live.update(render(found, console.width), refresh=True)
             except KeyboardInterrupt:
                 pass
     else:
-        Console().print(render(found))
+        console = Console()
+        console.print(render(found, console.width))
     return EXIT_OK if found["state"] in GOOD else EXIT_FAILED

@@ -10,7 +10,7 @@ import numpy as np
 
 from ipc import status_file
 from ipc.line import Line, State
-from ipc.lock import is_locked
+from ipc.lock import holder
 from ipc.telemetry import BOARD_NAME, SUPERVISOR
 from shm.board import Board, count, quantile
 from shm.board_nb import MAX
@@ -54,9 +54,10 @@ class StatusReader:
         """The whole status; unknown is None. `state`: never, starting, running, stopping,
         stopped, failed or crashed."""
         told = status_file.read(self.data_dir)
-        held = is_locked(self.data_dir)
-        if told is None or (held and told["state"] not in LIVE_STATES):
-            told = {"state": "starting" if held else "never", "roles": []}
+        held_by = holder(self.data_dir)
+        if told is None or (held_by is not None and told["state"] not in LIVE_STATES):
+            told = {"state": "never" if held_by is None else "starting", "roles": []}
+            told["pid"] = held_by
         status: dict[str, Any] = {
             "engine": told.get("engine", self.engine),
             "state": told["state"],

@@ -13,6 +13,7 @@ _COLOURS = {
     "never": "dim",
 }
 OLD_BEAT_MS = 2000
+WIDE = 110
 
 
 def headline(status: dict[str, Any]) -> Text:
@@ -20,7 +21,8 @@ def headline(status: dict[str, Any]) -> Text:
     state = status["state"]
     told = {
         "never": f"No engine has run on {status['data_dir']}.",
-        "starting": f"{status['engine']} is starting (process {status['pid'] or 'unknown'}).",
+        "starting": f"{status['engine']} is starting (process {status['pid'] or 'unknown'}): "
+                    "it compiles what is not compiled yet and prepares the stream.",
         "running": f"{status['engine']} is running (process {status['pid']}).",
         "stopping": f"{status['engine']} is stopping: {status['reason']}",
         "stopped": f"{status['engine']} is stopped: {status['reason']}",
@@ -34,25 +36,26 @@ def headline(status: dict[str, Any]) -> Text:
     return text
 
 
-def render(status: dict[str, Any]) -> RenderableType:
-    """The whole page."""
-    parts: list[RenderableType] = [headline(status), Padding(facts(status), (1, 0, 1, 0))]
+def render(status: dict[str, Any], width: int = 80) -> RenderableType:
+    """The whole page, for a terminal of so many columns."""
+    pairs = 2 if width >= WIDE else 1
+    parts: list[RenderableType] = [headline(status), Padding(facts(status, pairs), (1, 0))]
     if status["roles"]:
         parts.append(roles(status["roles"], live=status["state"] in {"running", "stopping"}))
     return Group(*parts)
 
 
-def facts(status: dict[str, Any]) -> Table:
-    """Names and values in two columns; what is unknown is left out."""
+def facts(status: dict[str, Any], pairs: int) -> Table:
+    """Names and values, so many pairs a line; what is unknown is left out."""
     table = Table.grid(padding=(0, 2))
-    for _ in range(2):
+    for _ in range(pairs):
         table.add_column(style="dim", no_wrap=True)
         table.add_column(no_wrap=True, overflow="ellipsis")
     known = [(name, value) for name, value in _facts(status) if value is not None]
-    half = -(-len(known) // 2)
-    for row in range(half):
-        right = known[half + row] if half + row < len(known) else ("", "")
-        table.add_row(*known[row], *right)
+    lines = -(-len(known) // pairs)
+    for row in range(lines):
+        cells = [cell for pair in known[row::lines] for cell in pair]
+        table.add_row(*cells)
     return table
 
 
