@@ -130,7 +130,7 @@ ROW = np.dtype(
         ("approx", "i8"),             # bit per session: extremes could not be rebuilt exactly
         ("pool_head", "i8"),          # position + 1 of its newest entry in the trade pool, 0 none
         ("final_minute", "i8"),       # newest final bar with a price, -1 none
-        ("bar_index", "i8"),          # final bars with a price so far: the newest has index bar_index - 1
+        ("bar_index", "i8"),          # final bars with a price so far (newest: bar_index - 1)
         ("cumulative_volume", "f8"),  # volume of the session date, all sessions
         ("tick_recv_ns", "i8"),       # recv_ns of the last tick of any kind applied
         ("spare", "i8", (2,)),
