@@ -1,9 +1,10 @@
 """`tapescan bench`: figures beside their targets and peers."""
 
-import importlib
+import importlib.util
 import json
 import pkgutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import click
@@ -41,8 +42,8 @@ def modules() -> list[str]:
     """Names of the modules of tools.bench that have a run()."""
     found = []
     for info in pkgutil.iter_modules(tools.bench.__path__):
-        spec = info.module_finder.find_spec(info.name, None)
-        source = spec.loader.get_source(info.name) if spec and spec.loader else ""  # type: ignore[attr-defined]
+        spec = importlib.util.find_spec(f"tools.bench.{info.name}")
+        source = Path(spec.origin).read_text(encoding="utf-8") if spec and spec.origin else ""
         if "\ndef run(" in source:
             found.append(info.name)
     return sorted(found)

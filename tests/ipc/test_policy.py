@@ -9,8 +9,8 @@ from ipc.watch import Patience, Watch
 MS = 1_000_000
 
 
-def policy(kind: Class = Class.CRITICAL, **limits: float) -> RestartPolicy:
-    return RestartPolicy("scan0", kind, Limits(**limits), random.Random(1))  # type: ignore[arg-type]
+def policy(kind: Class = Class.CRITICAL) -> RestartPolicy:
+    return RestartPolicy("scan0", kind, Limits(), random.Random(1))
 
 
 def death(at_s: float, code: int = 1, progress: int = 7, progressed: bool = False) -> Death:

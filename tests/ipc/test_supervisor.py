@@ -231,7 +231,9 @@ def test_a_role_may_start_the_program_anew_with_other_arguments(tmp_path: Path) 
             wait_until(lambda: len(other.events("started")) == 2, "the other plan did not start")
             other.running("role")
             wait_until(lambda: not zombies(under_test.process.pid), "a zombie of the first run")
-            assert status_file.read(under_test.data_dir)["state"] == "stopped"  # type: ignore[index]
+            first_status = status_file.read(under_test.data_dir)
+            assert first_status is not None
+            assert first_status["state"] == "stopped"
             under_test.process.send_signal(signal.SIGTERM)
             assert under_test.end() == 0
             under_test.assert_nothing_left()
