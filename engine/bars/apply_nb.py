@@ -25,6 +25,7 @@ from engine.bars.layout import (
     C_TICKS,
     C_TOO_LATE,
     FUTURE_NS,
+    POOL_LATE,
     R_GAP_MINUTE,
     R_SEEN,
 )
@@ -56,6 +57,7 @@ from engine.domain.records import (
     O_PV,
     O_TRADES,
     O_VOLUME,
+    OPEN_WORDS,
     OUTSIDE,
     R_ASK,
     R_ASK_SIZE,
@@ -166,7 +168,8 @@ def set_blind(w, s, feed, start, event_ns):
         w.rows_i[s, R_BLIND] &= ~(1 << feed)
         gap_minute = event_ns // NS_PER_MINUTE + 1
         w.rows_i[s, R_GAP_MINUTE] = max(w.rows_i[s, R_GAP_MINUTE], gap_minute)
-    for o in (R_MINUTES, NEWER):
+    for slot in range(2):
+        o = R_MINUTES + slot * OPEN_WORDS
         if w.rows_i[s, o + O_MINUTE] >= 0:
             w.rows_i[s, o + O_FLAGS] |= FLAG_GAP
 
@@ -191,15 +194,15 @@ def apply_gap(w, ids, feed, sym, start, event_ns):
 
 @njit(cache=True, nogil=True)
 def open_trade(w, s, tick):
-    """A trade whose minute is not open: opens it. If it is final: revises it and returns True."""
+    """A trade whose minute is not open: opens it. If it is final: revises it, returns POOL_LATE."""
     c = w.c
     session = session_of(tick.event_ns, c[C_START], c[C_OPEN], c[C_CLOSE], c[C_END])
     bits = trade_bits(tick.cond, session, w.rows_i[s, R_SEEN])
     minute = tick.event_ns // NS_PER_MINUTE
     if open_slot(w, s, minute) >= 0:
-        return False
+        return np.int64(0)
     late_trade(w, s, minute, bits, tick.a, tick.b)
-    return True
+    return np.int64(POOL_LATE)
 
 
 @njit(cache=True, nogil=True)
@@ -285,7 +288,8 @@ def apply_run(rows_f, rows_i, pool, c, data, f, at, end, newest, bound, idmap, l
 
     It stops at `end`, at a record whose running maximum exceeds `bound`, at a trade whose minute is
     not open, and at whatever is refused or rare. late: the first record is a trade whose final bar
-    is revised already. rows_f, rows_i: the working rows, flat. newest[f] is moved on.
+    is revised already (POOL_LATE), else 0. rows_f, rows_i: the working rows, flat. newest[f] is
+    moved on.
     One loop that calls nothing with an array: counting references would cost more than a trade.
     """
     mask, numbers = data.shape[1] - 1, idmap.shape[1]
@@ -327,7 +331,7 @@ def apply_run(rows_f, rows_i, pool, c, data, f, at, end, newest, bound, idmap, l
             bits = trade_bits(tick.cond, session, rows_i[r + R_SEEN])
             inside = bits != 0 and session != OUTSIDE
             o = r + R_MINUTES
-            if inside and not late:
+            if inside and late == 0:
                 minute = event_ns // NS_PER_MINUTE
                 if rows_i[o + O_MINUTE] != minute:
                     o = r + NEWER
@@ -356,7 +360,7 @@ def apply_run(rows_f, rows_i, pool, c, data, f, at, end, newest, bound, idmap, l
                     if np.isnan(rows_f[r + R_OPEN_RTH]):
                         rows_f[r + R_OPEN_RTH] = a
                     rows_f[r + R_CLOSE_RTH] = a
-                if not late:
+                if late == 0:
                     if bits & COND_LAST:
                         if np.isnan(rows_f[o + O_OPEN]):
                             rows_f[o + O_OPEN] = a
@@ -374,7 +378,7 @@ def apply_run(rows_f, rows_i, pool, c, data, f, at, end, newest, bound, idmap, l
                 pool_put(pool[tail & full], tick, rows_i[r + R_POOL_HEAD], n, s, bits, late)
                 tail += 1
                 rows_i[r + R_POOL_HEAD] = tail
-            late = False
+            late = np.int64(0)
         else:
             break
         rows_i[r + R_TICK_EVENT] = event_ns
@@ -403,13 +407,13 @@ def apply_ticks(w, data, pos, end, newest, idmap):
         f, bound = first_ring(data, pos, end, newest)
         if f < 0:
             return APPLIED
-        at, stop, late = pos[f], end[f], False
+        at, stop, late = pos[f], end[f], np.int64(0)
         while at < stop:
             at = apply_run(
                 rows_f, rows_i, pool, c, data, f, at, stop, newest, bound, idmap, late
             )
             pos[f] = at
-            late = False
+            late = np.int64(0)
             if at == stop:
                 break
             tick = data[f, at & mask]

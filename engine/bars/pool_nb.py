@@ -4,7 +4,7 @@
 import numpy as np
 from numba import njit
 
-from engine.bars.events_nb import NEWER, keep_prices, revise_event, settle
+from engine.bars.events_nb import keep_prices, revise_event, settle
 from engine.bars.layout import (
     C_APPROX,
     C_CANCELS,
@@ -40,6 +40,7 @@ from engine.domain.records import (
     O_MINUTE,
     O_OPEN,
     O_TRADES,
+    OPEN_WORDS,
     OUTSIDE,
     PM,
     R_APPROX,
@@ -86,7 +87,8 @@ def session_of(event_ns, start_ns, open_ns, close_ns, end_ns):
 
 @njit(cache=True, nogil=True)
 def pool_put(entry, tick, prev, n, s, bits, late):
-    """Fill a pool entry with a trade; prev: position + 1 of the symbol's entry before it."""
+    """Fill a pool entry with a trade; prev: position + 1 of the symbol's entry before it;
+    late: POOL_LATE or 0."""
     entry.id = tick.id
     entry.event_ns = tick.event_ns
     entry.price = tick.a
@@ -95,7 +97,7 @@ def pool_put(entry, tick, prev, n, s, bits, late):
     entry.n = n
     entry.dead_n = 0
     entry.sym = s
-    entry.cond = bits | POOL_LATE if late else bits
+    entry.cond = bits | late
 
 
 @njit(cache=True, nogil=True)
@@ -192,10 +194,11 @@ def _session_walk(f, i, bits, key, price, size, event_ns):
 def walk(w, s, minute, session, k):
     """Rebuild one minute, one session and the last price of symbol s into scratch row k."""
     f, i = w.sf[k], w.si[k]
-    f[:] = np.nan
+    for word in range(f.shape[0]):
+        f[word] = np.nan
+        i[word] = NO_KEY
     f[M_VOLUME] = 0.0
     f[S_VOLUME] = 0.0
-    i[:] = NO_KEY
     i[I_M_TRADES] = 0
     i[I_S_TRADES] = 0
     i[I_LOST] = 0
@@ -299,7 +302,8 @@ def _amend_bar(w, bar, count, bits, trades, size, value):
             known = _same(w.sf[0, word], bar[word])
             exact = exact and (known or (unpriced and np.isnan(w.sf[0, M_CLOSE])))
         if exact:
-            bar[:4] = w.sf[1, :4]
+            for word in range(4):
+                bar[word] = w.sf[1, word]
     if bits & COND_VOLUME:
         count += trades
         bar[4] += size
@@ -313,7 +317,8 @@ def _amend_bar(w, bar, count, bits, trades, size, value):
 @njit(cache=True, nogil=True)
 def _amend_minute(w, s, minute, bits, trades, size, value, flag):
     """Change the open minute or the final bar that holds the trade."""
-    for o in (R_MINUTES, NEWER):
+    for slot in range(2):
+        o = R_MINUTES + slot * OPEN_WORDS
         if w.rows_i[s, o + O_MINUTE] == minute:
             bar = w.rows_f[s, o + O_OPEN : o + O_OPEN + 6]
             count = w.rows_i[s, o + O_TRADES]
@@ -328,14 +333,13 @@ def _amend_minute(w, s, minute, bits, trades, size, value, flag):
     b = E_BAR + B_OPEN
     bar = w.ev_f[e, b : b + 6]
     word = w.ev_i[e, E_BAR + B_TRADES_FLAGS]
-    w.sf[0, 13:16] = bar[:3]
-    close = bar[3]
+    before = (bar[0], bar[1], bar[2], bar[3])
     count, exact = _amend_bar(w, bar, word & 0xFFFFFFFF, bits, trades, size, value)
     flags = (word >> 32) | (flag if exact else flag | FLAG_APPROX)
     w.ev_i[e, E_BAR + B_TRADES_FLAGS] = count | (flags << 32)
     if np.isnan(bar[3]):
-        bar[:4] = np.nan
-        before = (w.sf[0, 13], w.sf[0, 14], w.sf[0, 15], close)
+        for field in range(4):
+            bar[field] = np.nan
         keep_prices(w, e, before)
     settle(w, s, e)
 
