@@ -47,14 +47,13 @@ class Pace:
         }
 
     def window(self, name: str) -> Histogram | None:
-        """What a histogram gained over the last minute; None when it is not kept."""
+        """What a histogram gained over the last minute, everything while the window is shorter;
+        None when it is not kept."""
         if not self._samples:
             return None
         last = self._samples[-1].histograms.get(name)
         first = self._samples[0].histograms.get(name)
-        if last is None or first is None or len(self._samples) == 1:
-            return last
-        if first.count > last.count:  # the role was restarted with an empty board line
+        if last is None or first is None or len(self._samples) <= QUANTILE_SAMPLES:
             return last
         gained = tuple(b - a for a, b in zip(first.counts, last.counts, strict=True))
         return dataclasses.replace(last, counts=gained)

@@ -78,10 +78,12 @@ class Connection:
 
     async def _send_alerts(self) -> None:
         while (after := self.alerts_after) is not None and after < self._feed.newest:
-            if self._live and after < self._feed.oldest_held - 1:
+            buffered = after >= self._feed.oldest_held - 1
+            if self._live and not buffered:
                 raise SlowClientError(
                     f"you are more than {self._limits.alerts_buffered} alerts behind"
                 )
+            self._live = buffered  # one that resumes from the store may catch up first
             page = await self._feed.page(after)
             if not page:
                 return
@@ -94,7 +96,6 @@ class Connection:
             if self._replies:
                 self._wake.set()
                 return
-            self._live = self._live or after >= self._feed.oldest_held - 1
 
     async def _send(self, text: bytes) -> None:
         """Send one message within the timeout; the socket's own buffer is bounded."""

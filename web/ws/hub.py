@@ -1,6 +1,7 @@
 """The push side: three loops that look once and send to many."""
 
 import asyncio
+import contextlib
 import itertools
 import logging
 from collections.abc import Awaitable, Callable
@@ -32,14 +33,16 @@ class Hub:
         self._state: AppState = app[STATE]
         self._limits = self._state.front.deps.limits
         self._stored = asyncio.Event()
+        self._begun = False
         self._tasks: list[asyncio.Task[None]] = []
         self._seq: dict[str, itertools.count[int]] = {}
         self.resume_limit = self._limits.alerts_resumed
         self.feed = AlertFeed(self._read_after, self._limits.alerts_buffered, self._count_sent)
 
     async def start(self) -> None:
-        """Begin behind the newest stored alert and start the loops."""
-        await self._begin()
+        """Begin behind the newest stored alert (later, if the store fails) and start the loops."""
+        with contextlib.suppress(Problem):
+            await self._begin()
         for step, interval_ms in (
             (self._push_alerts, self._limits.poll_interval_ms),
             (self._push_status, self._limits.status_interval_ms),
@@ -58,11 +61,9 @@ class Hub:
         self._stored.set()
 
     async def _begin(self) -> None:
-        try:
-            newest = await self.latest(1)
-        except Problem:
-            newest = []
+        newest = await self.latest(1)
         self.feed.begin_at(newest[0].position if newest else 0)
+        self._begun = True
 
     async def _loop(self, step: Callable[[], Awaitable[None]], interval_ms: int) -> None:
         while True:
@@ -98,6 +99,8 @@ class Hub:
 
     async def _push_alerts(self) -> None:
         self._state.front.deps.gauge("websocket_connections", len(self._state.connections))
+        if not self._begun:
+            await self._begin()
         if await self.feed.poll():
             for connection in self._state.connections:
                 connection.wake()

@@ -1,0 +1,296 @@
+"""REST, health and telemetry over a hand-made market."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from engine.config.schema import Config, RulesSection
+from engine.domain.records import DECISION_UNRECORDED
+from engine.storage.errors import StoreError
+from ipc.line import Line, State
+from tests.web.front import RunningFront, serve, warm_market
+from tests.web.market import SECOND, Market
+from web import orders
+from web.middlewares import SECURITY_HEADERS
+
+
+def test_status_tells_cycle_stream_roles_and_refusals() -> None:
+    market = warm_market()
+
+    async def scenario(front: RunningFront) -> None:
+        status, document = await front.get("/api/v1/status")
+        assert status == 200
+        assert document["state"] == "ok"
+        assert document["n"] == 2
+        assert document["t"] == "2013-10-08T13:28:00.200Z"
+        assert document["session"] == "pre"
+        assert document["session_date"] == "2013-10-08"
+        assert document["stream"]["provider"] == "replay"
+        assert document["stream"]["simulated"] is False
+        assert document["stream"]["speed"] == 10.0
+        assert {role["name"] for role in document["roles"]} >= {"bars", "scan0", "supervisor"}
+        assert document["refusals"]["late"] == 3
+        assert document["rings"] == [{"name": "ticks 0", "depth": 0, "capacity": 1024}]
+        assert document["latency"]["tick_to_alert"] == {"p50_ms": None, "p99_ms": None, "count": 0}
+
+    serve(market, scenario)
+
+
+def test_latency_quantiles_come_from_the_board() -> None:
+    market = warm_market()
+    line, histogram = market.board.line("alerts"), market.board.histogram("tick_to_alert_seconds")
+    for ms in range(1, 101):
+        market.board.record(line, histogram, ms * 1_000_000)
+
+    async def scenario(front: RunningFront) -> None:
+        front.hub._sample()
+        _, document = await front.get("/api/v1/status")
+        alert = document["latency"]["tick_to_alert"]
+        assert 45 <= alert["p50_ms"] <= 57
+        assert 98 <= alert["p99_ms"] <= 100
+        assert alert["count"] == 100
+
+    serve(market, scenario)
+
+
+def test_ready_waits_for_a_decided_cycle_and_for_every_role() -> None:
+    market = Market()
+    market.step()
+
+    async def scenario(front: RunningFront) -> None:
+        status, document = await front.get("/ready")
+        assert status == 503
+        assert "warming up" in document["detail"]
+        market.step()
+        assert (await front.get("/ready"))[0] == 200
+        market.now_ns += 6 * SECOND
+        status, document = await front.get("/ready")
+        assert status == 503
+        assert "has not beaten for 6.0 s" in document["detail"]
+        market.beat()
+        Line(market.board, "bars").set(Line.STATE, State.BACKOFF)
+        status, document = await front.get("/ready")
+        assert (status, document["detail"][:15]) == (503, "bars is backoff")
+        assert (await front.get("/live"))[0] == 200
+
+    serve(market, scenario)
+
+
+def test_health_tells_what_is_degraded() -> None:
+    market = warm_market()
+
+    async def scenario(front: RunningFront) -> None:
+        assert (await front.get("/health"))[1]["status"] == "ok"
+        market.tables.cell.heads[market.n % 4]["flags"] = DECISION_UNRECORDED
+        status, document = await front.get("/health")
+        assert (status, document["status"]) == (200, "degraded")
+        assert "no longer recorded" in document["reasons"][0]
+
+    serve(market, scenario)
+
+
+def test_alerts_are_paged_newest_first_and_filtered() -> None:
+    market = warm_market()
+    for number in range(7):
+        market.alert("AIG" if number % 2 else "BAC", "r1" if number < 4 else "r2")
+
+    async def scenario(front: RunningFront) -> None:
+        _, first = await front.get("/api/v1/alerts?limit=3")
+        assert [row["seq"] for row in first["data"]] == [7, 6, 5]
+        _, second = await front.get(f"/api/v1/alerts?limit=3&cursor={first['next_cursor']}")
+        assert [row["seq"] for row in second["data"]] == [4, 3, 2]
+        _, last = await front.get(f"/api/v1/alerts?limit=3&cursor={second['next_cursor']}")
+        assert ([row["seq"] for row in last["data"]], last["next_cursor"]) == ([1], None)
+        _, found = await front.get("/api/v1/alerts?symbol=AIG&rule_id=r1")
+        assert [row["seq"] for row in found["data"]] == [4, 2]
+        alert_id = found["data"][0]["alert"]["alert_id"]
+        status, one = await front.get(f"/api/v1/alerts/{alert_id}")
+        assert status == 200
+        assert one["alert"]["explain"][0]["result"] is True
+        assert one["stamps"]["stored"].endswith("Z")
+
+    serve(market, scenario)
+
+
+def test_a_store_that_cannot_be_read_is_a_503_with_its_sentence() -> None:
+    class Broken:
+        def latest(self, _limit: int, **_filters: object) -> list:
+            raise StoreError(Path(__file__), "read failed: disk I/O error", final=True)
+
+        after = get = latest
+
+    async def scenario(front: RunningFront) -> None:
+        status, document = await front.get("/api/v1/alerts")
+        assert status == 503
+        assert "disk I/O error" in document["detail"]
+
+    serve(warm_market(), scenario, alerts=Broken())
+
+
+def test_symbols_are_listed_in_order_with_a_prefix_and_a_cursor() -> None:
+    async def scenario(front: RunningFront) -> None:
+        _, page = await front.get("/api/v1/symbols?limit=2")
+        assert [row["symbol"] for row in page["data"]] == ["AIG", "BAC"]
+        assert (page["total"], page["next_cursor"]) == (4, "BAC")
+        _, page = await front.get("/api/v1/symbols?limit=2&cursor=BAC")
+        assert [row["symbol"] for row in page["data"]] == ["IBM", "SPY"]
+        _, page = await front.get("/api/v1/symbols?search=s")
+        assert [row["symbol"] for row in page["data"]] == ["SPY"]
+
+    serve(warm_market(), scenario)
+
+
+def test_a_symbol_has_every_metric_by_name_with_null_for_unknown() -> None:
+    market = warm_market()
+
+    async def scenario(front: RunningFront) -> None:
+        status, document = await front.get("/api/v1/symbols/IBM?bars=3")
+        assert status == 200
+        assert document["metrics"]["last"] == market.last[2]
+        assert document["metrics"]["dist_vwap_pct"] is None
+        assert len(document["metrics"]) == len(front.state.front.deps.metrics.names)
+        assert len(document["bars"]) == 3
+        assert document["bar_keys"][0] == "t"
+        assert document["bars"][-1][0] == "2013-10-08T13:27:00.000Z"
+        assert document["live_minutes"][0][0] == "2013-10-08T13:28:00.000Z"
+        assert document["sessions"]["rth"]["vwap"] is None
+        assert document["halted"] is False
+
+    serve(market, scenario)
+
+
+def test_the_catalogue_explains_every_metric() -> None:
+    async def scenario(front: RunningFront) -> None:
+        _, document = await front.get("/api/v1/metrics")
+        found = {metric["name"]: metric for metric in document["data"]}
+        assert "rsi" in found["rsi(14)"]["aliases"]
+        assert all(metric["formula"] and metric["unknown"] for metric in found.values())
+
+    serve(warm_market(), scenario)
+
+
+RULE = '[{"id":"r1","name":"Up","conditions":[{"metric":"chg_1m_pct","op":">","value":0.5}]}]'
+
+
+def test_reload_publishes_a_version_that_the_rules_list_shows(tmp_path: Path) -> None:
+    market = warm_market()
+    path = tmp_path / "rules.json"
+    config = Config(rules=RulesSection(path=str(path)))
+    path.write_text(RULE)
+    assert orders.reload_rules(config, market.tables) == {"rules": 1, "version": 1}
+    assert orders.reload_rules(config, market.tables) == {"rules": 1, "version": 1}
+    market.tables.cell.heads[market.n % 4]["rules_version"] = 1
+
+    async def scenario(front: RunningFront) -> None:
+        _, document = await front.get("/api/v1/rules")
+        assert document["version"] == 1
+        assert document["data"][0]["name"] == "Up"
+
+    serve(market, scenario)
+
+
+def test_switching_the_market_asks_the_supervisor_once() -> None:
+    market = warm_market()
+
+    async def scenario(front: RunningFront) -> None:
+        status, document = await front.post("/api/v1/demo-market", {"market": "simulator"})
+        assert (status, document["status"]) == (202, "restarting")
+        assert market.switched == ["simulator"]
+
+    serve(market, scenario)
+
+
+def test_a_supervisor_that_does_not_listen_is_a_503() -> None:
+    def refuse(_market: str) -> None:
+        raise BrokenPipeError("nobody reads")
+
+    async def scenario(front: RunningFront) -> None:
+        status, document = await front.post("/api/v1/demo-market", {"market": "replay"})
+        assert status == 503
+        assert "did not take the order" in document["detail"]
+
+    serve(warm_market(), scenario, switch_market=refuse)
+
+
+SERIES = (
+    "scan_cycle_seconds", "symbols_scanned_total", "alerts_emitted_total", "alerts_delivered_total",
+    "tick_processed_total", "worker_queue_depth", "last_tick_timestamp",
+    "tick_processing_latency_seconds", "alert_delivery_latency_seconds", "consumer_lag",
+    "http_requests_total", "websocket_connections", "errors_total", "absent_cycles_total",
+    "tick_to_alert_seconds", "ring_depth",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SERIES)
+def test_metrics_has_every_promised_name(name: str) -> None:
+    market = warm_market()
+
+    async def scenario(front: RunningFront) -> None:
+        await front.get("/live")
+        async with front.session.get(front.url + "/metrics") as answer:
+            text = await answer.text()
+        plain = name.removesuffix("_total")
+        assert f"# TYPE {plain} " in text or f"# TYPE {plain}_total " in text
+        assert 'http_requests_total{method="GET",route="/live",status="200"} 1.0' in text
+        assert 'role_up{role="bars"} 1.0' in text
+
+    serve(market, scenario)
+
+
+def test_every_answer_carries_the_security_headers() -> None:
+    async def scenario(front: RunningFront) -> None:
+        for path in ("/", "/static/js/app.js", "/live", "/nope", "/api/v1/status", "/metrics"):
+            async with front.session.get(front.url + path) as answer:
+                for header, value in SECURITY_HEADERS.items():
+                    assert answer.headers[header] == value, (path, header)
+        async with front.session.get(front.url + "/") as answer:
+            page = await answer.text()
+        assert "style=" not in page
+        assert "<script>" not in page
+
+    serve(warm_market(), scenario)
+
+
+def test_static_files_are_answered_with_304_when_unchanged() -> None:
+    async def scenario(front: RunningFront) -> None:
+        async with front.session.get(front.url + "/static/css/page.css") as answer:
+            assert answer.content_type == "text/css"
+            etag = answer.headers["ETag"]
+        for sent, expected in ((etag, 304), ('"other"', 200)):
+            headers = {"If-None-Match": sent}
+            url = front.url + "/static/css/page.css"
+            async with front.session.get(url, headers=headers) as answer:
+                assert answer.status == expected
+
+    serve(warm_market(), scenario)
+
+
+def test_stats_counts_requests_and_roles() -> None:
+    market = warm_market()
+    market.board.add(market.board.line("bars"), market.board.counter("cycles_total"), 12)
+
+    async def scenario(front: RunningFront) -> None:
+        await front.get("/live")
+        _, document = await front.get("/stats")
+        assert document["roles"]["bars"]["cycles_total"] == 12
+        routes = {row["route"]: row["count"] for row in document["front"]["requests"]}
+        assert routes["/live"] == 1
+
+    serve(market, scenario)
+
+
+def test_a_broken_handler_is_a_500_without_details_and_is_counted() -> None:
+    def explode() -> None:
+        raise ValueError("secret")
+
+    async def scenario(front: RunningFront) -> None:
+        front.state.front.deps = dataclasses.replace(
+            front.state.front.deps, telemetry=explode  # type: ignore[arg-type]
+        )
+        status, document = await front.get("/stats")
+        assert status == 500
+        assert "secret" not in document["detail"]
+        assert front.state.front.errors >= 1
+
+    serve(warm_market(), scenario)

@@ -1,0 +1,173 @@
+"""The role around the front: beats, wake-ups, orders, an end within a bound."""
+
+import asyncio
+import dataclasses
+import logging
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp.test_utils import unused_port
+
+from engine.config.running import Running
+from engine.config.schema import Config, RulesSection, WebSection
+from engine.storage.sqlite import SqliteAlertStore
+from ipc.line import Line
+from ipc.logs import Log
+from ipc.messages import Inboxes, Order, Upward
+from ipc.roles import RoleContext, RoleSpec
+from ipc.telemetry import Telemetry
+from ipc.wakeups import Wakeups
+from tests.web.front import warm_market
+from tests.web.market import FAST, Market
+from web import role
+
+RULE = '[{"id":"r1","name":"Up","conditions":[{"metric":"chg_1m_pct","op":">","value":0.5}]}]'
+
+
+@dataclasses.dataclass
+class Stage:
+    """A role context without a supervisor."""
+
+    ctx: RoleContext
+    market: Market
+    upward: Upward
+    inboxes: Inboxes
+    wake: Wakeups
+    port: int
+
+
+def stage(tmp_path: Path, port: int | None = None) -> Stage:
+    market = warm_market()
+    port = unused_port() if port is None else port
+    rules = RulesSection(path=str(tmp_path / "rules.json"))
+    config = Config(web=WebSection(port=port), rules=rules)
+    stream = market.deps(port).stream
+    running = Running(config, stream, market.tables, market.board, tmp_path)
+    spec = RoleSpec("web", "web.role:main", takes_orders=True)
+    wake, inboxes, upward = Wakeups(["web"]), Inboxes(["web"]), Upward()
+    wake.own("web")
+    ctx = RoleContext(
+        spec, shared=running, line=Line(market.board, "web"),
+        telemetry=Telemetry(market.board, "web"), wake=wake,
+        log=Log("web", level="error"), upward=upward, inboxes=inboxes, epoch=1,
+    )  # fmt: skip
+    return Stage(ctx, market, upward, inboxes, wake, port)
+
+
+def run(made: Stage, scenario: Any) -> None:
+    """Serve until the scenario is over, then stop as the supervisor would."""
+
+    async def whole() -> None:
+        task = asyncio.create_task(role.serve(made.ctx, role.make_deps(made.ctx, FAST)))
+        async with asyncio.timeout(15), aiohttp.ClientSession() as session:
+            while made.ctx.line.get(Line.BEAT_NS) < started_ns:
+                await asyncio.sleep(0.02)
+                if task.done():
+                    task.result()
+            await scenario(session, f"http://127.0.0.1:{made.port}")
+            made.ctx.line.set(Line.STOP, 1)
+            made.wake.notify("web")
+            await task
+
+    started_ns = time.monotonic_ns()
+    asyncio.run(whole())
+
+
+def test_the_role_beats_serves_and_stops_when_told(tmp_path: Path) -> None:
+    made = stage(tmp_path)
+
+    async def scenario(session: aiohttp.ClientSession, url: str) -> None:
+        async with session.get(url + "/live") as answer:
+            assert answer.status == 200
+        before = made.ctx.line.get(Line.BEAT_NS)
+        await asyncio.sleep(0.4)
+        assert made.ctx.line.get(Line.BEAT_NS) > before
+        async with session.ws_connect(url + "/ws", origin=url) as ws:
+            await ws.receive()
+
+    run(made, scenario)
+    assert made.market.board.snapshot_line(made.ctx.line.number).counters["http_requests_total"]
+
+
+def test_alerts_appear_when_their_store_does_and_a_wake_up_brings_them(tmp_path: Path) -> None:
+    made = stage(tmp_path)
+    made.market.alert()
+    (row,) = made.market.store.latest(1)
+
+    async def scenario(session: aiohttp.ClientSession, url: str) -> None:
+        async with session.get(url + "/api/v1/alerts") as answer:
+            assert (await answer.json())["data"] == []
+        store = SqliteAlertStore(tmp_path / "alerts.db")
+        store.append([row.alert])
+        made.wake.notify("web")
+        async with session.get(url + "/api/v1/alerts") as answer:
+            document = await answer.json()
+        assert document["data"][0]["alert"]["alert_id"] == row.alert.alert_id
+        store.close()
+
+    run(made, scenario)
+
+
+def test_a_reload_order_is_carried_out_and_a_faulty_file_changes_nothing(tmp_path: Path) -> None:
+    made = stage(tmp_path)
+    path = tmp_path / "rules.json"
+    answers = []
+
+    async def scenario(_session: aiohttp.ClientSession, _url: str) -> None:
+        for number, text in enumerate((RULE, '[{"id":"r1"}]')):
+            path.write_text(text)
+            made.inboxes.send("web", Order(number, "reload", {}))
+            while not (found := made.upward.receive()):
+                await asyncio.sleep(0.02)
+            answers.extend(found)
+
+    run(made, scenario)
+    good, bad = (request.payload for request in answers)
+    assert good["result"] == {"rules": 1, "version": 1}
+    assert (bad["exit_code"], bad["result"]) == (3, None)
+    assert str(path) in bad["error"]
+    assert made.market.tables.rules.latest() == 1
+
+
+def test_the_switch_of_the_page_becomes_a_restart_request(tmp_path: Path) -> None:
+    made = stage(tmp_path)
+
+    async def scenario(session: aiohttp.ClientSession, url: str) -> None:
+        for market in ("simulator", "replay"):
+            body = {"market": market}
+            headers = {"Origin": url}
+            async with session.post(
+                url + "/api/v1/demo-market", json=body, headers=headers
+            ) as answer:
+                assert answer.status == 202
+
+    run(made, scenario)
+    requests = made.upward.receive()
+    assert [request.kind for request in requests] == ["restart", "restart"]
+    assert [request.payload["arguments"] for request in requests] == [["--demo-market"], []]
+
+
+def test_a_taken_port_is_refused_in_one_sentence_with_exit_code_3(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        made = stage(tmp_path, taken.getsockname()[1])
+        with pytest.raises(role.ListenError, match=r"choose another web\.port") as caught:
+            asyncio.run(role.serve(made.ctx, role.make_deps(made.ctx, FAST)))
+    assert caught.value.exit_code == 3
+
+
+def test_what_the_front_logs_goes_to_the_role_s_log(tmp_path: Path) -> None:
+    lines: list[tuple[str, str, dict]] = []
+
+    class Kept:
+        def write(self, level: str, event: str, ids: dict) -> None:
+            lines.append((level, event, ids))
+
+    made = stage(tmp_path)
+    made.ctx.log = Kept()  # type: ignore[assignment]
+    record = logging.LogRecord("aiohttp", logging.ERROR, "", 0, "failed %s", ("here",), None)
+    role.LogBridge(made.ctx).emit(record)
+    assert lines == [("error", "front", {"message": "failed here"})]
