@@ -22,6 +22,7 @@ class RunningFront:
         self.market, self.app, self.port = market, app, port
         self.url = f"http://127.0.0.1:{port}"
         self.session = ClientSession()
+        self.runner: web.AppRunner | None = None
 
     @property
     def state(self) -> AppState:
@@ -75,6 +76,7 @@ async def running(market: Market, **changes: Any) -> AsyncIterator[RunningFront]
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()
     front = RunningFront(market, app, port)
+    front.runner = runner
     try:
         yield front
     finally:

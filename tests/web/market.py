@@ -76,10 +76,10 @@ class Market:
         self.beat()
 
     def beat(self) -> None:
-        """Every role beats now."""
+        """Every role beat an instant ago."""
         for key in (*ROLES, "supervisor"):
             line = Line(self.board, key)
-            line.set(Line.BEAT_NS, self.now_ns)
+            line.set(Line.BEAT_NS, self.now_ns - 118_000_000)
 
     def step(self, seconds: float = 0.1) -> None:
         """Publish the next cycle: prices walk, metrics follow, minutes close."""

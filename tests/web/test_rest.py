@@ -67,7 +67,7 @@ def test_ready_waits_for_a_decided_cycle_and_for_every_role() -> None:
         market.now_ns += 6 * SECOND
         status, document = await front.get("/ready")
         assert status == 503
-        assert "has not beaten for 6.0 s" in document["detail"]
+        assert "has not beaten for 6.1 s" in document["detail"]
         market.beat()
         Line(market.board, "bars").set(Line.STATE, State.BACKOFF)
         status, document = await front.get("/ready")

@@ -41,7 +41,7 @@ function Roles({ roles }) {
     <ul class="roles" aria-label="Processes" data-testid="roles">
       ${roles.map((role) => html`
         <li key=${role.name} class=${role.beating ? "good" : "bad"} title=${`process ${role.pid}, last beat ${role.beat_age_ms === null ? "never" : `${duration(role.beat_age_ms)} ago`}, restarted ${role.restarts} times`}>
-          <i></i><b>${role.name}</b><span>${role.beating ? (role.state === "running" ? `${Math.round(role.beat_age_ms)} ms` : role.state) : role.state === "running" ? "silent" : role.state}</span>
+          <i></i><b>${role.name}</b><span>${role.beating ? (role.state === "running" ? `${(role.beat_age_ms / 1000).toFixed(1)} s` : role.state) : role.state === "running" ? "silent" : role.state}</span>
           ${role.restarts > 0 && html`<em title="restarts">↻${role.restarts}</em>`}
         </li>`)}
     </ul>`;
