@@ -1,0 +1,202 @@
+"""The semantics of bars once more, slow and plain: every value from the list of all trades."""
+
+import dataclasses
+import math
+
+from engine.domain import records
+from tests.bars.floor import GRACE, MINUTE, SECOND, T0
+
+LAST, HILO, VOLUME = records.COND_LAST, records.COND_HILO, records.COND_VOLUME
+SESSIONS = (
+    (T0 - 3600 * SECOND, T0),
+    (T0, T0 + 3600 * SECOND),
+    (T0 + 3600 * SECOND, T0 + 7200 * SECOND),
+)
+
+
+@dataclasses.dataclass
+class Trade:
+    """One trade as it was taken in; a correction changes price and size, a cancel `alive`."""
+
+    ident: int
+    event_ns: int
+    price: float
+    size: float
+    bits: int
+    late: bool
+    alive: bool = True
+
+
+def session_of(event_ns: int) -> int:
+    for session, (start, end) in enumerate(SESSIONS):
+        if start <= event_ns < end:
+            return session
+    return records.OUTSIDE
+
+
+class Symbol:
+    """All trades of one symbol in order of arrival, and which minutes are open."""
+
+    def __init__(self) -> None:
+        self.trades: list[Trade] = []
+        self.open: list[int] = []
+        self.seen = False
+        self.final_minute = -1
+        self.bar_index = 0
+        self.doubtful: set[int] = set()  # minutes that may be approximate
+        self.bid = self.ask = math.nan
+
+    def take(self, tick, closed: int) -> None:  # type: ignore[no-untyped-def]
+        event_ns, cond = int(tick["event_ns"]), int(tick["cond"])
+        session = session_of(event_ns)
+        bits = cond & (LAST | HILO | VOLUME)
+        if cond & records.COND_LAST_IF_FIRST:
+            bits = bits & ~LAST if self.seen else bits | LAST
+        if cond & records.COND_EXTENDED and session != records.RTH:
+            bits |= LAST | HILO
+        if session == records.OUTSIDE:
+            bits &= LAST
+        if bits == 0:
+            return
+        self.seen |= bool(bits & LAST)
+        late = session != records.OUTSIDE and not self._is_open(event_ns // MINUTE, closed)
+        self.trades.append(
+            Trade(int(tick["id"]), event_ns, float(tick["a"]), float(tick["b"]), bits, late)
+        )
+        if late:
+            self._number(event_ns // MINUTE)
+
+    def _is_open(self, minute: int, closed: int) -> bool:
+        if minute in self.open:
+            return True
+        if minute <= closed or (len(self.open) == 2 and minute < self.open[0]):
+            return False
+        if len(self.open) == 2:
+            self._close(self.open[0])
+        self.open = sorted([*self.open, minute])
+        return True
+
+    def _close(self, minute: int) -> None:
+        self.open.remove(minute)
+        self._number(minute)
+
+    def _number(self, minute: int) -> None:
+        if minute > self.final_minute and not math.isnan(self.bar(minute)[3]):
+            self.final_minute = minute
+            self.bar_index += 1
+
+    def close_until(self, closed: int) -> None:
+        while self.open and self.open[0] <= closed:
+            self._close(self.open[0])
+
+    def amend(self, tick) -> bool:  # type: ignore[no-untyped-def]
+        """A correction or cancel; False: its trade is not there."""
+        for trade in reversed(self.trades):
+            if trade.alive and trade.ident == int(tick["id"]):
+                break
+        else:
+            return False
+        if tick["kind"] == records.TICK_CANCEL:
+            trade.alive = False
+        else:
+            trade.price, trade.size = float(tick["a"]), float(tick["b"])
+        minute = trade.event_ns // MINUTE
+        inside = [t for t in self.trades if t.event_ns // MINUTE == minute]
+        odd = any(t.bits & (LAST | HILO) == HILO for t in inside)
+        if odd or math.isnan(self.bar(minute)[3]):
+            self.doubtful.add(minute)
+        if minute not in self.open:
+            self._number(minute)
+        return True
+
+    def bar(self, minute: int) -> tuple[float, ...]:
+        """open, high, low, close, volume, pv, trades; prices as a final bar if it is not open."""
+        inside = [
+            t
+            for t in self.trades
+            if t.alive
+            and t.event_ns // MINUTE == minute
+            and session_of(t.event_ns) != records.OUTSIDE
+        ]
+        opening = high = low = close = math.nan
+        for t in (t for t in inside if not t.late):
+            if t.bits & LAST:
+                opening, close = t.price if math.isnan(opening) else opening, t.price
+            if t.bits & (LAST | HILO):
+                high = t.price if not t.price <= high else high
+                low = t.price if not t.price >= low else low
+        if math.isnan(close) and minute not in self.open:
+            high = low = math.nan
+        for t in (t for t in inside if t.late):
+            if math.isnan(close):
+                if t.bits & LAST:
+                    opening = high = low = close = t.price
+            elif t.bits & (LAST | HILO):
+                high, low = max(high, t.price), min(low, t.price)
+        sized = [t for t in inside if t.bits & VOLUME]
+        volume, value = sum(t.size for t in sized), sum(t.size * t.price for t in sized)
+        return opening, high, low, close, float(volume), float(value), float(len(sized))
+
+    def session(self, session: int) -> dict[str, float]:
+        """Sums and extremes of one session, by the name of the row's field."""
+        inside = [t for t in self.trades if t.alive and session_of(t.event_ns) == session]
+        result = {"high": math.nan, "low": math.nan, "high_event_ns": 0, "low_event_ns": 0}
+        for t in inside:
+            if t.bits & HILO and not t.price <= result["high"]:
+                result["high"], result["high_event_ns"] = t.price, t.event_ns
+            if t.bits & HILO and not t.price >= result["low"]:
+                result["low"], result["low_event_ns"] = t.price, t.event_ns
+        sized = [t for t in inside if t.bits & VOLUME]
+        result["volume"] = sum(t.size for t in sized)
+        result["pv"] = sum(t.size * t.price for t in sized)
+        result["trades"] = len(sized)
+        return result
+
+    def last(self) -> tuple[float, float]:
+        for t in reversed(self.trades):
+            if t.alive and t.bits & LAST:
+                return t.price, t.size
+        return math.nan, math.nan
+
+    def regular(self) -> tuple[float, float]:
+        """open_rth, close_rth."""
+        prices = [
+            t.price
+            for t in self.trades
+            if t.alive and t.bits & LAST and session_of(t.event_ns) == records.RTH
+        ]
+        return (prices[0], prices[-1]) if prices else (math.nan, math.nan)
+
+
+class Oracle:
+    """Symbols, the closed minute and counters; `cycle` takes the merged ticks of one cycle."""
+
+    def __init__(self, symbols: int) -> None:
+        self.symbols = [Symbol() for _ in range(symbols)]
+        self.closed = (T0 - GRACE) // MINUTE - 1
+        self.unmatched = 0
+        self.refused = 0
+
+    def cycle(self, t_ns: int, rings: list[list]) -> None:
+        """rings: for every ring the (running-max recv_ns, tick) pairs of this cycle."""
+        order = [
+            (newest, ring, position, tick)
+            for ring, ticks in enumerate(rings)
+            for position, (newest, tick) in enumerate(ticks)
+        ]
+        for _, _, _, tick in sorted(order, key=lambda item: item[:3]):
+            self._tick(tick, t_ns)
+        self.closed = max(self.closed, (t_ns - GRACE) // MINUTE - 1)
+        for symbol in self.symbols:
+            symbol.close_until(self.closed)
+
+    def _tick(self, tick, t_ns: int) -> None:  # type: ignore[no-untyped-def]
+        symbol, kind = self.symbols[int(tick["sym"])], int(tick["kind"])
+        if int(tick["event_ns"]) > t_ns + MINUTE:
+            self.refused += 1
+        elif kind == records.TICK_QUOTE:
+            symbol.bid, symbol.ask = float(tick["a"]), float(tick["b"])
+        elif kind == records.TICK_TRADE:
+            symbol.take(tick, self.closed)
+        elif not symbol.amend(tick):
+            self.unmatched += 1
