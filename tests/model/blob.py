@@ -4,6 +4,7 @@ Version v is written as 100 * v + life + 1 in two words of a slot.
 """
 
 from collections.abc import Hashable
+from typing import Any
 
 from tests.model.machine import (
     ACQUIRE,
@@ -38,103 +39,120 @@ BLOB_DEATH_MUTANTS = {
 }
 
 
-def blob(mutant: str = "", *, versions: int = 3, deaths: int = 1, peeks: int = 1) -> Protocol:
+class Blob:
     """A writer of versions 1, 2, 3, ... in two slots; a user who works on each version in turn and
     gives it up by raising the floor once the next one is there; a stranger who copies what he finds
     in slot 0."""
-    memory = Memory()
-    floor = memory.word("floor", 1)
-    version = memory.array("version", 2)
-    data = [memory.array("content 0.", 2), memory.array("content 1.", 2)]
 
-    def writer(local: Hashable) -> Block | None:
+    def __init__(
+        self, mutant: str = "", *, versions: int = 3, deaths: int = 1, peeks: int = 1
+    ) -> None:
+        self.mutant = mutant
+        self.versions = versions
+        self.deaths = deaths
+        self.peeks = peeks
+        self.memory = Memory()
+        self.floor = self.memory.word("floor", 1)
+        self.version = self.memory.array("version", 2)
+        self.data = [self.memory.array("content 0.", 2), self.memory.array("content 1.", 2)]
+
+    def writer(self, local: Hashable) -> Block | None:
         match local:
             case ("look", life):
-                return Block([load(word, ACQUIRE) for word in version], lambda *v: (life, *v))
-            case (int(life), *held) if max(held) < versions:
-                return Block([load(floor, ACQUIRE)], lambda f: choose(life, held, f))
+                return Block([load(word, ACQUIRE) for word in self.version], lambda *v: (life, *v))
+            case (int(life), *held) if max(held) < self.versions:
+                return Block([load(self.floor, ACQUIRE)], lambda f: self.choose(life, held, f))
             case ("fill", life, slot, number):
-                return Block(fill(life, slot, number), lambda: ("look", life))
+                return Block(self.fill(life, slot, number), lambda: ("look", life))
         return None
 
-    def choose(life: int, held: list[int], lowest: int) -> Hashable:
+    def choose(self, life: int, held: list[int], lowest: int) -> Hashable:
         number, oldest = max(held) + 1, min(held)
-        if mutant == "newest version overwritten" and oldest:
+        if self.mutant == "newest version overwritten" and oldest:
             oldest = max(held)
-        if mutant == "successor leaves the invalid slot invalid" and not oldest and number > 2:
+        if self.mutant == "successor leaves the invalid slot invalid" and not oldest and number > 2:
             oldest = max(held)
-        full = oldest and oldest >= lowest and mutant != "floor not looked at"
+        full = oldest and oldest >= lowest and self.mutant != "floor not looked at"
         if full:
             return "look", life
         return "fill", life, held.index(oldest), number
 
-    def fill(life: int, slot: int, number: int) -> list[Op]:
-        invalid = [store(version[slot], 0, RELEASE), fence(RELEASE)]
-        if mutant == "slot not made invalid first":
+    def fill(self, life: int, slot: int, number: int) -> list[Op]:
+        invalid = [store(self.version[slot], 0, RELEASE), fence(RELEASE)]
+        if self.mutant == "slot not made invalid first":
             invalid = []
-        elif mutant == "no fence after making it invalid":
+        elif self.mutant == "no fence after making it invalid":
             invalid.pop()
-        content = [store(word, 100 * number + life + 1) for word in data[slot]]
-        order = PLAIN if mutant == "version stored plainly" else RELEASE
-        last = [store(version[slot], number, order)]
-        if mutant == "version before the content":
+        content = [store(word, 100 * number + life + 1) for word in self.data[slot]]
+        order = PLAIN if self.mutant == "version stored plainly" else RELEASE
+        last = [store(self.version[slot], number, order)]
+        if self.mutant == "version before the content":
             return [*invalid, *last, *content]
         return [*invalid, *content, *last]
 
-    def copy(slot: int) -> list[Op]:
-        opens = PLAIN if mutant == "reader opens with a plain load" else ACQUIRE
-        check = [fence(ACQUIRE), load(version[slot])]
-        if mutant == "reader without acquire fence":
+    def copy(self, slot: int) -> list[Op]:
+        opens = PLAIN if self.mutant == "reader opens with a plain load" else ACQUIRE
+        check = [fence(ACQUIRE), load(self.version[slot])]
+        if self.mutant == "reader without acquire fence":
             check = check[1:]
-        return [load(version[slot], opens), *map(load, data[slot]), *check]
+        return [load(self.version[slot], opens), *map(load, self.data[slot]), *check]
 
-    def copied(before: int, left: int, right: int, after: int) -> int:
+    def copied(self, before: int, left: int, right: int, after: int) -> int:
         """The version of a good copy, 0: no copy."""
-        if mutant != "reader does not check again" and before != after:
+        if self.mutant != "reader does not check again" and before != after:
             return 0
         if before and (left != right or left // 100 != before):
             raise Violation(f"version {before} read as {left}, {right}")
         return before
 
-    def user(local: Hashable) -> Block | None:
+    def user(self, local: Hashable) -> Block | None:
         match local:
             case ("use", number):
-                look = [load(word, ACQUIRE) for word in version]
-                return Block(look, lambda *held: find(number, held))
+                look = [load(word, ACQUIRE) for word in self.version]
+                return Block(look, lambda *held: self.find(number, held))
             case ("copy", number, slot):
-                return Block(copy(slot), lambda *values: used(number, copied(*values)))
-            case ("next", number) if number < versions:
-                look = [load(word, ACQUIRE) for word in version]
+                return Block(
+                    self.copy(slot), lambda *values: self.used(number, self.copied(*values))
+                )
+            case ("next", number) if number < self.versions:
+                look = [load(word, ACQUIRE) for word in self.version]
                 known = ("raise", number + 1)
                 return Block(look, lambda *held: known if number + 1 in held else local)
             case ("raise", number):
-                lowest = number + (mutant == "floor one too high")
-                return Block([store(floor, lowest, RELEASE)], lambda: ("use", number))
+                lowest = number + (self.mutant == "floor one too high")
+                return Block([store(self.floor, lowest, RELEASE)], lambda: ("use", number))
         return None
 
-    def find(number: int, held: tuple[int, ...]) -> Hashable:
+    def find(self, number: int, held: tuple[int, ...]) -> Hashable:
         if number not in held:
             raise Violation(f"version {number} is gone, {held} are there")
         return "copy", number, held.index(number)
 
-    def used(number: int, got: int) -> Hashable:
+    def used(self, number: int, got: int) -> Hashable:
         if got != number:
             raise Violation(f"version {number} was overwritten while in use")
         return "next", number
 
-    def stranger(local: Hashable) -> Block | None:
+    def stranger(self, local: Hashable) -> Block | None:
         if not local:
             return None
 
         def then(*values: int) -> Hashable:
-            copied(*values)
+            self.copied(*values)
             return local - 1  # type: ignore[operator]
 
-        return Block(copy(0), then)
+        return Block(self.copy(0), then)
 
-    roles = [
-        Role("web", lambda life: ("look", life), writer, deaths),
-        Role("scan", lambda _: ("next", 0), user),
-        Role("stranger", lambda _: peeks, stranger),
-    ]
-    return Protocol(memory, roles)
+    def protocol(self) -> Protocol:
+        """The roles over the memory."""
+        roles = [
+            Role("web", lambda life: ("look", life), self.writer, self.deaths),
+            Role("scan", lambda _: ("next", 0), self.user),
+            Role("stranger", lambda _: self.peeks, self.stranger),
+        ]
+        return Protocol(self.memory, roles)
+
+
+def blob(mutant: str = "", **bounds: Any) -> Protocol:
+    """See Blob."""
+    return Blob(mutant, **bounds).protocol()

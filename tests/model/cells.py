@@ -6,6 +6,7 @@ wrote. So a wrong value anywhere shows which rule was broken.
 """
 
 from collections.abc import Hashable
+from typing import Any
 
 from tests.model.machine import (
     ACQUIRE,
@@ -119,96 +120,115 @@ GATED_MUTANTS = {
 }
 
 
-def gated(mutant: str = "", *, cycles: int = 3, deaths: int = 1, gate_deaths: int = 1) -> Protocol:
+class Gated:
     """A writer with one gate (indicators or a scan worker), which reads the newest cell and the
     history in place, without a check, and then stores the number it has taken. Both may die."""
-    memory = Memory()
-    sealed, published, gate = memory.word("sealed"), memory.word("published"), memory.word("gate")
-    slots = [memory.array(f"cell {slot}.", 2, int(slot == 0)) for slot in range(4)]
-    history = memory.array("history", 2, 1)
 
-    def bars(local: Hashable) -> Block | None:
+    def __init__(
+        self, mutant: str = "", *, cycles: int = 3, deaths: int = 1, gate_deaths: int = 1
+    ) -> None:
+        self.mutant = mutant
+        self.cycles = cycles
+        self.deaths = deaths
+        self.gate_deaths = gate_deaths
+        self.memory = Memory()
+        self.sealed = self.memory.word("sealed")
+        self.published = self.memory.word("published")
+        self.gate = self.memory.word("gate")
+        self.slots = [self.memory.array(f"cell {slot}.", 2, int(slot == 0)) for slot in range(4)]
+        self.history = self.memory.array("history", 2, 1)
+
+    def bars(self, local: Hashable) -> Block | None:
         match local:
             case "start":
-                opens = [load(published, ACQUIRE), load(sealed, ACQUIRE)]
+                opens = [load(self.published, ACQUIRE), load(self.sealed, ACQUIRE)]
                 return Block(opens, lambda n, whole: ("recover", n, whole))
             case ("recover", n, whole):
-                return Block(map(load, slots[(n + 1) % 4]), lambda *x: recover(n, whole, x))
-            case ("wait", n) if n < cycles:
-                if mutant == "gate not waited for":
-                    return execute_from(n)
-                return Block([load(gate, ACQUIRE)], lambda g: ("go" if g >= n else "wait", n))
+                return Block(
+                    map(load, self.slots[(n + 1) % 4]), lambda *x: self.recover(n, whole, x)
+                )
+            case ("wait", n) if n < self.cycles:
+                if self.mutant == "gate not waited for":
+                    return self.execute_from(n)
+                return Block([load(self.gate, ACQUIRE)], lambda g: ("go" if g >= n else "wait", n))
             case ("go", n):
-                return execute_from(n)
+                return self.execute_from(n)
             case ("execute", n, cell, before):
-                return Block(fill(n, cell + before), lambda: ("commit", n, cell + before))
+                return Block(self.fill(n, cell + before), lambda: ("commit", n, cell + before))
             case ("publish", n):
-                return Block([store(published, n, RELEASE)], lambda: ("wait", n))
+                return Block([store(self.published, n, RELEASE)], lambda: ("wait", n))
             case ("commit", n, x):
-                return Block(commit(n, x), lambda: ("wait", n))
+                return Block(self.commit(n, x), lambda: ("wait", n))
         return None
 
-    def execute_from(n: int) -> Block:
-        loads = [load(slots[n % 4][0]), load(history[0])]
+    def execute_from(self, n: int) -> Block:
+        loads = [load(self.slots[n % 4][0]), load(self.history[0])]
         return Block(loads, lambda cell, before: ("execute", n + 1, cell, before))
 
-    def recover(n: int, whole: int, x: tuple) -> Hashable:
+    def recover(self, n: int, whole: int, x: tuple) -> Hashable:
         resumes = whole == n + 1
-        if mutant == "successor judges the cell by its first row":
+        if self.mutant == "successor judges the cell by its first row":
             resumes = x[0] == 2 ** (n + 1)
-        if mutant == "successor ignores the seal" or not resumes or n == cycles:
+        if self.mutant == "successor ignores the seal" or not resumes or n == self.cycles:
             return "wait", n
         if x[0] != x[1] or x[0] != 2 ** (n + 1):
             raise Violation(f"sealed cell {n + 1} holds {x}")
-        if mutant == "successor does not write histories again":
+        if self.mutant == "successor does not write histories again":
             return "publish", n + 1
         return "commit", n + 1, x[0]
 
-    def fill(n: int, x: int) -> list[Op]:
+    def fill(self, n: int, x: int) -> list[Op]:
         if x != 2**n:
             raise Violation(f"executing {n} gives {x}")
-        early = [store(word, x) for word in history]
-        rows = [store(word, x) for word in slots[n % 4]]
-        before = early if mutant == "histories before seal" else []
-        return [*before, *rows, store(sealed, n, RELEASE)]
+        early = [store(word, x) for word in self.history]
+        rows = [store(word, x) for word in self.slots[n % 4]]
+        before = early if self.mutant == "histories before seal" else []
+        return [*before, *rows, store(self.sealed, n, RELEASE)]
 
-    def commit(n: int, x: int) -> list[Op]:
-        order = PLAIN if mutant == "publish by a plain store" else RELEASE
-        last = [store(published, n, order), fence(RELEASE)]
-        late = [store(word, x) for word in history]
-        if mutant == "histories before seal":
+    def commit(self, n: int, x: int) -> list[Op]:
+        order = PLAIN if self.mutant == "publish by a plain store" else RELEASE
+        last = [store(self.published, n, order), fence(RELEASE)]
+        late = [store(word, x) for word in self.history]
+        if self.mutant == "histories before seal":
             return last
-        return [*last, *late] if mutant == "publish before histories" else [*late, *last]
+        return [*last, *late] if self.mutant == "publish before histories" else [*late, *last]
 
-    def scan(local: Hashable) -> Block | None:
+    def scan(self, local: Hashable) -> Block | None:
         match local:
             case "start":
-                return Block([load(gate, ACQUIRE)], lambda n: ("wait", n))
-            case ("wait", n) if n < cycles:
+                return Block([load(self.gate, ACQUIRE)], lambda n: ("wait", n))
+            case ("wait", n) if n < self.cycles:
                 newer = ("use", n + 1)
-                opens = [load(published, ACQUIRE)]
+                opens = [load(self.published, ACQUIRE)]
                 return Block(opens, lambda p: newer if p > n else ("wait", n))
             case ("use", n):
-                order = PLAIN if mutant == "gate stored plainly" else RELEASE
-                moved = store(gate, n, order)
-                used = [load(word) for word in (*slots[n % 4], *history)]
-                early = mutant == "gate stored before the cell is used"
+                order = PLAIN if self.mutant == "gate stored plainly" else RELEASE
+                moved = store(self.gate, n, order)
+                used = [load(word) for word in (*self.slots[n % 4], *self.history)]
+                early = self.mutant == "gate stored before the cell is used"
                 ops = [moved, *used] if early else [*used, moved]
-                return Block(ops, lambda *x: judge(n, x))
+                return Block(ops, lambda *x: self.judge(n, x))
         return None
 
-    def judge(n: int, x: tuple) -> Hashable:
+    def judge(self, n: int, x: tuple) -> Hashable:
         if x != (2**n,) * 4:
             raise Violation(f"in cycle {n} the gate read {x}")
         return "wait", n
 
-    def final(words: tuple) -> None:
-        cell = [words[word] for word in (*slots[cycles % 4], *history)]
-        if cell != [2**cycles] * 4 or words[published] != cycles:
+    def final(self, words: tuple) -> None:
+        cell = [words[word] for word in (*self.slots[self.cycles % 4], *self.history)]
+        if cell != [2**self.cycles] * 4 or words[self.published] != self.cycles:
             raise Violation(f"in the end cell and history are {cell}")
 
-    roles = [
-        Role("bars", lambda _: "start", bars, deaths),
-        Role("scan", lambda _: "start", scan, gate_deaths),
-    ]
-    return Protocol(memory, roles, final=final)
+    def protocol(self) -> Protocol:
+        """The roles over the memory."""
+        roles = [
+            Role("bars", lambda _: "start", self.bars, self.deaths),
+            Role("scan", lambda _: "start", self.scan, self.gate_deaths),
+        ]
+        return Protocol(self.memory, roles, final=self.final)
+
+
+def gated(mutant: str = "", **bounds: Any) -> Protocol:
+    """See Gated."""
+    return Gated(mutant, **bounds).protocol()

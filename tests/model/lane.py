@@ -7,6 +7,7 @@ with another state than n was evaluated from the wrong state, and the stored ale
 """
 
 from collections.abc import Hashable
+from typing import Any
 
 from tests.model.machine import (
     ACQUIRE,
@@ -45,78 +46,86 @@ LANE_MUTANTS = {
 }
 
 
-def lane(
-    mutant: str = "", *, cycles: int = 3, deaths: int = 1, reader_deaths: int = 1
-) -> Protocol:
+class Lane:
     """One worker, its lane of two cycles, the alert service with its store on disk."""
-    memory = Memory()
-    tail, head = memory.word("tail"), memory.word("head")
-    state_n, state = memory.word("state n"), memory.array("state", 2)
-    slots = memory.array("slot", 2 if mutant == "lane of one cycle" else 4)
-    disk = memory.array("disk", cycles + 1)
-    applies_first = mutant == "apply before commit"
 
-    def slot(position: int) -> int:
-        return slots[position % len(slots)]
+    def __init__(
+        self, mutant: str = "", *, cycles: int = 3, deaths: int = 1, reader_deaths: int = 1
+    ) -> None:
+        self.mutant = mutant
+        self.cycles = cycles
+        self.deaths = deaths
+        self.reader_deaths = reader_deaths
+        self.memory = Memory()
+        self.tail, self.head = self.memory.word("tail"), self.memory.word("head")
+        self.state_n, self.state = self.memory.word("state n"), self.memory.array("state", 2)
+        self.slots = self.memory.array("slot", 2 if mutant == "lane of one cycle" else 4)
+        self.disk = self.memory.array("disk", cycles + 1)
+        self.applies_first = mutant == "apply before commit"
 
-    def worker(local: Hashable) -> Block | None:
+    def slot(self, position: int) -> int:
+        return self.slots[position % len(self.slots)]
+
+    def worker(self, local: Hashable) -> Block | None:
         match local:
             case "start":
-                return Block([load(state_n), load(tail)], lambda n, t: ("look", n + 1, t))
-            case ("look", n, t) if n <= cycles:
-                copies = 1 if mutant == "one copy of the state" else 2
-                old = state[(n - 1) % copies]
-                return Block([load(old), load(slot(t - 1))], lambda x, end: decide(n, t, x, end))
+                return Block([load(self.state_n), load(self.tail)], lambda n, t: ("look", n + 1, t))
+            case ("look", n, t) if n <= self.cycles:
+                copies = 1 if self.mutant == "one copy of the state" else 2
+                old = self.state[(n - 1) % copies]
+                return Block(
+                    [load(old), load(self.slot(t - 1))], lambda x, end: self.decide(n, t, x, end)
+                )
             case ("room", n, t, x):
                 go = ("commit", n, t, x)
-                room = len(slots) if mutant == "free room not looked at" else 0
-                wait = [load(head, ACQUIRE)]
-                return Block(wait, lambda h: go if h + len(slots) + room >= t + 2 else local)
+                room = len(self.slots) if self.mutant == "free room not looked at" else 0
+                wait = [load(self.head, ACQUIRE)]
+                return Block(wait, lambda h: go if h + len(self.slots) + room >= t + 2 else local)
             case ("commit", n, t, x):
-                if applies_first:
-                    ops = [*apply(n, x), *commit(n, t, x)]
+                if self.applies_first:
+                    ops = [*self.apply(n, x), *self.commit(n, t, x)]
                     return Block(ops, lambda: ("look", n + 1, t + 2))
-                return Block(commit(n, t, x), lambda: ("apply", n, t + 2, x))
+                return Block(self.commit(n, t, x), lambda: ("apply", n, t + 2, x))
             case ("apply", n, t, x):
-                return Block(apply(n, x), lambda: ("look", n + 1, t))
+                return Block(self.apply(n, x), lambda: ("look", n + 1, t))
         return None
 
-    def decide(n: int, t: int, x: int, end: int) -> Hashable:
-        committed = end == END + n and mutant != "redo commits again"
-        if committed and mutant == "redo applies without evaluating again":
+    def decide(self, n: int, t: int, x: int, end: int) -> Hashable:
+        committed = end == END + n and self.mutant != "redo commits again"
+        if committed and self.mutant == "redo applies without evaluating again":
             return "apply", n, t, n - 1
         return ("apply" if committed else "room"), n, t, x + 1
 
-    def commit(n: int, t: int, x: int) -> list[Op]:
-        order = PLAIN if mutant == "tail stored plainly" else RELEASE
-        records = [store(slot(t), 10 * n + x), store(slot(t + 1), END + n)]
-        last = store(tail, t + 2, order)
-        if mutant == "tail before the records":
+    def commit(self, n: int, t: int, x: int) -> list[Op]:
+        order = PLAIN if self.mutant == "tail stored plainly" else RELEASE
+        records = [store(self.slot(t), 10 * n + x), store(self.slot(t + 1), END + n)]
+        last = store(self.tail, t + 2, order)
+        if self.mutant == "tail before the records":
             return [last, *records]
-        if mutant == "a tail after every record":
-            return [records[0], store(tail, t + 1, RELEASE), records[1], last]
+        if self.mutant == "a tail after every record":
+            return [records[0], store(self.tail, t + 1, RELEASE), records[1], last]
         return [*records, last]
 
-    def apply(n: int, x: int) -> list[Op]:
-        copies = 1 if mutant == "one copy of the state" else 2
-        ops = [store(state[n % copies], x), store(state_n, n, RELEASE)]
-        return ops[::-1] if mutant == "state number before the state" else ops
+    def apply(self, n: int, x: int) -> list[Op]:
+        copies = 1 if self.mutant == "one copy of the state" else 2
+        ops = [store(self.state[n % copies], x), store(self.state_n, n, RELEASE)]
+        return ops[::-1] if self.mutant == "state number before the state" else ops
 
-    def service(local: Hashable) -> Block | None:
+    def service(self, local: Hashable) -> Block | None:
         match local:
             case "start":
-                return Block([load(head)], lambda h: ("look", h))
-            case ("look", h) if h < 2 * cycles:
-                opens = PLAIN if mutant == "reader opens the tail plainly" else ACQUIRE
-                loads = [load(tail, opens), load(slot(h)), load(slot(h + 1))]
-                return Block(loads, lambda t, alert, end: take(h, t, alert, end))
+                return Block([load(self.head)], lambda h: ("look", h))
+            case ("look", h) if h < 2 * self.cycles:
+                opens = PLAIN if self.mutant == "reader opens the tail plainly" else ACQUIRE
+                loads = [load(self.tail, opens), load(self.slot(h)), load(self.slot(h + 1))]
+                return Block(loads, lambda t, alert, end: self.take(h, t, alert, end))
             case ("store", h, n):
-                return Block([load(disk[n])], lambda old: ("write", h, n, old))
+                return Block([load(self.disk[n])], lambda old: ("write", h, n, old))
             case ("write", h, n, old):
-                return Block(durable(h, n, old), lambda: ("look", h + 2))
+                return Block(self.durable(h, n, old), lambda: ("look", h + 2))
         return None
 
-    def take(h: int, t: int, alert: int, end: int) -> Hashable:
+    def take(self, h: int, t: int, alert: int, end: int) -> Hashable:
         if t < h + 2:
             return "look", h
         n = h // 2 + 1
@@ -124,23 +133,30 @@ def lane(
             raise Violation(f"in place of cycle {n} the lane holds {alert}, {end}")
         return "store", h, n
 
-    def durable(h: int, n: int, old: int) -> list[Op]:
+    def durable(self, h: int, n: int, old: int) -> list[Op]:
         """Append to the file and sync: a system call, which orders everything."""
-        fresh = old == 0 or mutant == "no deduplication"
-        written = [store(disk[n], old + 1)] if fresh else []
+        fresh = old == 0 or self.mutant == "no deduplication"
+        written = [store(self.disk[n], old + 1)] if fresh else []
         files = [fence(FULL), *written, fence(FULL)]
-        moved = [store(head, h + 2, RELEASE)]
-        if mutant == "head at every record":
-            moved = [store(head, h + 1, RELEASE), *moved]
-        return [*moved, *files] if mutant == "head before durable" else [*files, *moved]
+        moved = [store(self.head, h + 2, RELEASE)]
+        if self.mutant == "head at every record":
+            moved = [store(self.head, h + 1, RELEASE), *moved]
+        return [*moved, *files] if self.mutant == "head before durable" else [*files, *moved]
 
-    def final(words: tuple) -> None:
-        stored = [words[word] for word in disk[1:]]
-        if stored != [1] * cycles:
+    def final(self, words: tuple) -> None:
+        stored = [words[word] for word in self.disk[1:]]
+        if stored != [1] * self.cycles:
             raise Violation(f"in the end the alerts are stored {stored} times")
 
-    roles = [
-        Role("scan", lambda _: "start", worker, deaths),
-        Role("alerts", lambda _: "start", service, reader_deaths),
-    ]
-    return Protocol(memory, roles, final=final)
+    def protocol(self) -> Protocol:
+        """The roles over the memory."""
+        roles = [
+            Role("scan", lambda _: "start", self.worker, self.deaths),
+            Role("alerts", lambda _: "start", self.service, self.reader_deaths),
+        ]
+        return Protocol(self.memory, roles, final=self.final)
+
+
+def lane(mutant: str = "", **bounds: Any) -> Protocol:
+    """See Lane."""
+    return Lane(mutant, **bounds).protocol()

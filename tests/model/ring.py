@@ -6,6 +6,7 @@ record is seen for what it is.
 
 import dataclasses
 from collections.abc import Hashable
+from typing import Any
 
 from tests.model.machine import (
     ACQUIRE,
@@ -81,83 +82,100 @@ RING_MUTANTS = {
 }
 
 
-def lapped(
-    mutant: str = "", *, records: int = 4, wanted: tuple = (1,), deaths: int = 2
-) -> Protocol:
+class Lapped:
     """No gate: a reader copies records that the writer may overwrite meanwhile. The first writer
     publishes two at a time, its successors one."""
-    ring = Words.create(DROPPED)
 
-    def writer(local: Hashable) -> Block | None:
+    def __init__(
+        self, mutant: str = "", *, records: int = 4, wanted: tuple = (1,), deaths: int = 2
+    ) -> None:
+        self.mutant = mutant
+        self.records = records
+        self.wanted = wanted
+        self.deaths = deaths
+        self.ring = Words.create(DROPPED)
+
+    def writer(self, local: Hashable) -> Block | None:
         match local:
             case ("start", life):
-                opens = [load(ring.tail), load(ring.intent)]
-                return Block(opens, lambda tail, intent: recover(life, tail, intent))
-            case ("publish", life, tail, intent) if tail < records:
-                end = min(tail + (1 if life else 2), records)
-                ops = publish(life, tail, end, intent)
+                opens = [load(self.ring.tail), load(self.ring.intent)]
+                return Block(opens, lambda tail, intent: self.recover(life, tail, intent))
+            case ("publish", life, tail, intent) if tail < self.records:
+                end = min(tail + (1 if life else 2), self.records)
+                ops = self.publish(life, tail, end, intent)
                 return Block(ops, lambda: ("publish", life, end, max(intent, end)))
         return None
 
-    def recover(life: int, tail: int, intent: int) -> Hashable:
-        if mutant == "successor goes on from intent":
+    def recover(self, life: int, tail: int, intent: int) -> Hashable:
+        if self.mutant == "successor goes on from intent":
             tail = intent
-        elif mutant == "successor takes intent back to the tail":
+        elif self.mutant == "successor takes intent back to the tail":
             intent = 0
         return "publish", life, tail, intent
 
-    def publish(life: int, tail: int, end: int, intent: int) -> list[Op]:
-        named = tail if mutant == "intent names the old tail" else end
-        opens = [store(ring.intent, named)] if end > intent else []
+    def publish(self, life: int, tail: int, end: int, intent: int) -> list[Op]:
+        named = tail if self.mutant == "intent names the old tail" else end
+        opens = [store(self.ring.intent, named)] if end > intent else []
         opens.append(fence(RELEASE))
-        if mutant == "no fence after intent":
+        if self.mutant == "no fence after intent":
             opens.pop()
-        elif mutant == "intent by store-release instead of a fence":
+        elif self.mutant == "intent by store-release instead of a fence":
             opens = [op._replace(order=RELEASE) for op in opens if op.kind != "fence"]
-        elif mutant == "no intent":
+        elif self.mutant == "no intent":
             opens = opens[-1:]
         payload = [
             store(word, 100 * position + life + 1)
             for position in range(tail, end)
-            for word in ring.record(position)
+            for word in self.ring.record(position)
         ]
-        last = store(ring.tail, end, PLAIN if mutant == "tail stored plainly" else RELEASE)
-        if mutant == "tail before the payload":
+        last = store(
+            self.ring.tail, end, PLAIN if self.mutant == "tail stored plainly" else RELEASE
+        )
+        if self.mutant == "tail before the payload":
             return [*opens, last, *payload]
-        if mutant == "intent after the payload":
+        if self.mutant == "intent after the payload":
             return [*payload, *opens, last]
         return [*opens, *payload, last]
 
-    def reader(local: Hashable) -> Block | None:
-        if local == len(wanted):
+    def reader(self, local: Hashable) -> Block | None:
+        if local == len(self.wanted):
             return None
-        position = wanted[local]  # type: ignore[index]
-        opens = load(ring.tail, PLAIN if mutant == "copy opens the tail plainly" else ACQUIRE)
-        ends = [fence(ACQUIRE), load(ring.intent)]
-        if mutant == "copy without acquire fence":
+        position = self.wanted[local]  # type: ignore[index]
+        opens = load(
+            self.ring.tail, PLAIN if self.mutant == "copy opens the tail plainly" else ACQUIRE
+        )
+        ends = [fence(ACQUIRE), load(self.ring.intent)]
+        if self.mutant == "copy without acquire fence":
             ends = ends[1:]
-        elif mutant == "copy checks the tail":
-            ends[1] = load(ring.tail)
-        copied = [load(word) for word in ring.record(position)]
-        room = CAPACITY + (mutant == "copy allows one more")
+        elif self.mutant == "copy checks the tail":
+            ends[1] = load(self.ring.tail)
+        copied = [load(word) for word in self.ring.record(position)]
+        room = CAPACITY + (self.mutant == "copy allows one more")
 
         def then(tail: int, *values: int) -> Hashable:
             first, second, end = values
-            if mutant == "copy checks before it copies":
+            if self.mutant == "copy checks before it copies":
                 end, first, second = values
             if tail > position and end - position <= room:
                 judge(position, (first, second))
             return local + 1  # type: ignore[operator]
 
-        if mutant == "copy checks before it copies":
-            copied, ends = [load(ring.intent, ACQUIRE)], copied
+        if self.mutant == "copy checks before it copies":
+            copied, ends = [load(self.ring.intent, ACQUIRE)], copied
         return Block([opens, *copied, *ends], then)
 
-    roles = [
-        Role("feed", lambda life: ("start", life), writer, deaths),
-        Role("web", lambda _: 0, reader),
-    ]
-    return Protocol(ring.memory, roles, ring.watch)
+    def protocol(self) -> Protocol:
+        """The roles over the memory."""
+        roles = [
+            Role("feed", lambda life: ("start", life), self.writer, self.deaths),
+            Role("web", lambda _: 0, self.reader),
+        ]
+        return Protocol(self.ring.memory, roles, self.ring.watch)
+
+
+def lapped(mutant: str = "", **bounds: Any) -> Protocol:
+    """See Lapped."""
+    return Lapped(mutant, **bounds).protocol()
 
 
 GATE_MUTANTS = {
@@ -249,87 +267,111 @@ REJOIN_MUTANTS = {
 }
 
 
-def rejoin(
-    mutant: str = "", *, records: int = 5, tries: int = 2, reads: int = 2, deaths: int = 0
-) -> Protocol:
+class Rejoin:
     """The gate of a stalled reader is dropped by another role; the reader finds out when it moves
     its gate, takes a new place at the tail and goes on as a gating reader."""
-    ring = Words.create()
 
-    def writer(local: Hashable) -> Block | None:
+    def __init__(
+        self, mutant: str = "", *, records: int = 5, tries: int = 2, reads: int = 2, deaths: int = 0
+    ) -> None:
+        self.mutant = mutant
+        self.records = records
+        self.tries = tries
+        self.reads = reads
+        self.deaths = deaths
+        self.ring = Words.create()
+
+    def writer(self, local: Hashable) -> Block | None:
         match local:
             case "start":
-                return Block([load(ring.tail)], lambda tail: ("look", tail))
-            case ("look", tail) if tail < records:
-                return Block([load(ring.gate, ACQUIRE)], lambda gate: decide(tail, gate))
+                return Block([load(self.ring.tail)], lambda tail: ("look", tail))
+            case ("look", tail) if tail < self.records:
+                return Block([load(self.ring.gate, ACQUIRE)], lambda gate: self.decide(tail, gate))
             case ("again", tail):
-                ops = [store(ring.intent, tail + 1), fence(FULL), load(ring.gate, ACQUIRE)]
-                if mutant == "writer without the full fence":
+                ops = [
+                    store(self.ring.intent, tail + 1),
+                    fence(FULL),
+                    load(self.ring.gate, ACQUIRE),
+                ]
+                if self.mutant == "writer without the full fence":
                     ops.pop(1)
-                return Block(ops, lambda gate: second(tail, gate))
+                return Block(ops, lambda gate: self.second(tail, gate))
             case ("publish", tail, count):
-                ops = [store(ring.intent, tail + 1), fence(RELEASE)]
-                for word in ring.record(tail) if count == 1 else ():
+                ops = [store(self.ring.intent, tail + 1), fence(RELEASE)]
+                for word in self.ring.record(tail) if count == 1 else ():
                     ops.append(store(word, 100 * tail + 1))
-                ops.append(store(ring.tail, tail + count, RELEASE))
+                ops.append(store(self.ring.tail, tail + count, RELEASE))
                 return Block(ops, lambda: ("look", tail + count))
         return None
 
-    def decide(tail: int, gate: int) -> Hashable:
-        if gate == DROPPED and mutant != "writer does not look again":
+    def decide(self, tail: int, gate: int) -> Hashable:
+        if gate == DROPPED and self.mutant != "writer does not look again":
             return "again", tail
         if gate == DROPPED or tail - gate < CAPACITY:
             return "publish", tail, 1
         return "look", tail
 
-    def second(tail: int, gate: int) -> Hashable:
+    def second(self, tail: int, gate: int) -> Hashable:
         count = 1 if gate == DROPPED else min(1, CAPACITY - (tail - gate))
-        if count <= 0 and mutant != "negative room is published":
+        if count <= 0 and self.mutant != "negative room is published":
             return "look", tail
         return "publish", tail, count
 
-    def dropper(local: Hashable) -> Block | None:
-        return Block([store(ring.gate, DROPPED, RELEASE)], lambda: None) if local else None
+    def dropper(self, local: Hashable) -> Block | None:
+        return Block([store(self.ring.gate, DROPPED, RELEASE)], lambda: None) if local else None
 
-    def reader(local: Hashable) -> Block | None:
+    def reader(self, local: Hashable) -> Block | None:
         match local:
-            case ("look", gate, left) if left and gate < records:
+            case ("look", gate, left) if left and gate < self.records:
                 seen = ("take", gate, left)
-                look = [load(ring.tail, ACQUIRE)]
+                look = [load(self.ring.tail, ACQUIRE)]
                 return Block(look, lambda tail: seen if tail > gate else local)
             case ("take", gate, left):
-                read = [load(word) for word in ring.record(gate)]
-                if mutant == "gate moved by a plain store":
-                    ops = [*read, store(ring.gate, gate + 1, RELEASE)]
-                    return Block(ops, lambda a, b: moved(gate, left, a, b, True))
-                ops = [*read, swap(ring.gate, gate, gate + 1)]
-                return Block(ops, lambda a, b, ok: moved(gate, left, a, b, ok))
-            case ("rejoin", left, try_) if try_ < tries:
-                return Block([load(ring.tail, ACQUIRE)], lambda tail: ("hold", tail, left, try_))
+                read = [load(word) for word in self.ring.record(gate)]
+                if self.mutant == "gate moved by a plain store":
+                    ops = [*read, store(self.ring.gate, gate + 1, RELEASE)]
+                    return Block(ops, lambda a, b: self.moved(gate, left, a, b, True))
+                ops = [*read, swap(self.ring.gate, gate, gate + 1)]
+                return Block(ops, lambda a, b, ok: self.moved(gate, left, a, b, ok))
+            case ("rejoin", left, try_) if try_ < self.tries:
+                return Block(
+                    [load(self.ring.tail, ACQUIRE)], lambda tail: ("hold", tail, left, try_)
+                )
             case ("hold", tail, left, try_):
-                ops = [store(ring.gate, tail, RELEASE), fence(FULL), load(ring.intent, ACQUIRE)]
-                if mutant == "reader without the full fence":
+                ops = [
+                    store(self.ring.gate, tail, RELEASE),
+                    fence(FULL),
+                    load(self.ring.intent, ACQUIRE),
+                ]
+                if self.mutant == "reader without the full fence":
                     ops.pop(1)
-                return Block(ops, lambda intent: held(tail, left, try_, intent))
+                return Block(ops, lambda intent: self.held(tail, left, try_, intent))
             case ("rejoin" | "give up", *_):
-                return Block([store(ring.gate, DROPPED, RELEASE)], lambda: None)
+                return Block([store(self.ring.gate, DROPPED, RELEASE)], lambda: None)
         # Done: it must not hold the writer back for ever.
-        return Block([store(ring.gate, DROPPED, RELEASE)], lambda: None) if local else None
+        return Block([store(self.ring.gate, DROPPED, RELEASE)], lambda: None) if local else None
 
-    def moved(gate: int, left: int, first: int, second_: int, ok: bool) -> Hashable:
+    def moved(self, gate: int, left: int, first: int, second_: int, ok: bool) -> Hashable:
         if not ok:
             return "rejoin", left, 0
         judge(gate, (first, second_))
         return "look", gate + 1, left - 1
 
-    def held(tail: int, left: int, try_: int, intent: int) -> Hashable:
-        if intent - tail <= CAPACITY or mutant == "reader does not check intent":
+    def held(self, tail: int, left: int, try_: int, intent: int) -> Hashable:
+        if intent - tail <= CAPACITY or self.mutant == "reader does not check intent":
             return "look", tail, left
         return "rejoin", left, try_ + 1
 
-    roles = [
-        Role("feed", lambda _: "start", writer, deaths),
-        Role("supervisor", lambda _: True, dropper),
-        Role("recorder", lambda _: ("look", 0, reads), reader),
-    ]
-    return Protocol(ring.memory, roles, ring.watch)
+    def protocol(self) -> Protocol:
+        """The roles over the memory."""
+        roles = [
+            Role("feed", lambda _: "start", self.writer, self.deaths),
+            Role("supervisor", lambda _: True, self.dropper),
+            Role("recorder", lambda _: ("look", 0, self.reads), self.reader),
+        ]
+        return Protocol(self.ring.memory, roles, self.ring.watch)
+
+
+def rejoin(mutant: str = "", **bounds: Any) -> Protocol:
+    """See Rejoin."""
+    return Rejoin(mutant, **bounds).protocol()

@@ -4,6 +4,7 @@ They follow shm/seqlock_nb.py and shm/names_nb.py.
 """
 
 from collections.abc import Hashable
+from typing import Any
 
 from tests.model.machine import (
     ACQUIRE,
@@ -118,90 +119,106 @@ NAME_MUTANTS = {
 }
 
 
-def name(mutant: str = "", *, sets: int = 3, reads: int = 2, deaths: int = 1) -> Protocol:
+class Name:
     """Two names of two words; change number s (from 1) gives name s % 2 the value s. While the
     version is odd the change in the redo record counts as made."""
-    memory = Memory()
-    version = memory.word("version")
-    pending = [memory.word("pending row"), *memory.array("pending", 2)]
-    names = [memory.array("name 0.", 2), memory.array("name 1.", 2)]
 
-    def expected(which: int, at_version: int) -> int:
+    def __init__(self, mutant: str = "", *, sets: int = 3, reads: int = 2, deaths: int = 1) -> None:
+        self.mutant = mutant
+        self.sets = sets
+        self.reads = reads
+        self.deaths = deaths
+        self.memory = Memory()
+        self.version = self.memory.word("version")
+        self.pending = [self.memory.word("pending row"), *self.memory.array("pending", 2)]
+        self.names = [self.memory.array("name 0.", 2), self.memory.array("name 1.", 2)]
+
+    def expected(self, which: int, at_version: int) -> int:
         newest = (at_version + 1) // 2
         return max(newest - (newest % 2 != which), 0)
 
-    def writer(local: Hashable) -> Block | None:
+    def writer(self, local: Hashable) -> Block | None:
         match local:
             case "open":
-                loads = [load(version), *map(load, pending)]
+                loads = [load(self.version), *map(load, self.pending)]
                 return Block(loads, lambda v, row, a, b: ("go", v, row, a, b))
             case ("go", v, row, a, b) if v % 2:
-                finish = [store(names[row][1], b), store(names[row][0], a)]
-                if mutant == "successor does not finish":
+                finish = [store(self.names[row][1], b), store(self.names[row][0], a)]
+                if self.mutant == "successor does not finish":
                     finish = []
-                ops = [*finish, store(version, v + 1, RELEASE), fence(RELEASE)]
+                ops = [*finish, store(self.version, v + 1, RELEASE), fence(RELEASE)]
                 return Block(ops, lambda: ("set", v + 1))
-            case ("go" | "set", v, *_) if v < 2 * sets:
-                first, second = change(v)
+            case ("go" | "set", v, *_) if v < 2 * self.sets:
+                first, second = self.change(v)
                 return Block(first, lambda: ("rest", v, *second))
             case ("rest", v, *second):
                 return Block(second, lambda: ("set", v + 2))
         return None
 
-    def change(v: int) -> tuple[list[Op], list[Op]]:
+    def change(self, v: int) -> tuple[list[Op], list[Op]]:
         number = v // 2 + 1
-        record = [store(pending[0], number % 2), *(store(word, number) for word in pending[1:])]
-        odd = [store(version, v + 1, RELEASE), fence(RELEASE)]
-        if mutant == "no fence after the odd version":
+        record = [
+            store(self.pending[0], number % 2),
+            *(store(word, number) for word in self.pending[1:]),
+        ]
+        odd = [store(self.version, v + 1, RELEASE), fence(RELEASE)]
+        if self.mutant == "no fence after the odd version":
             odd = odd[:1]
-        elif mutant == "odd version stored plainly":
-            odd = [store(version, v + 1), fence(RELEASE)]
-        payload = [store(word, number) for word in reversed(names[number % 2])]
-        order = PLAIN if mutant == "even version stored plainly" else RELEASE
-        even = [store(version, v + 2, order), fence(RELEASE)]
-        if mutant == "no fence after the even version":
+        elif self.mutant == "odd version stored plainly":
+            odd = [store(self.version, v + 1), fence(RELEASE)]
+        payload = [store(word, number) for word in reversed(self.names[number % 2])]
+        order = PLAIN if self.mutant == "even version stored plainly" else RELEASE
+        even = [store(self.version, v + 2, order), fence(RELEASE)]
+        if self.mutant == "no fence after the even version":
             even = even[:1]
-        if mutant == "redo record after the odd version":
+        if self.mutant == "redo record after the odd version":
             record, odd = odd, record
-        elif mutant == "redo record and name in one go":
+        elif self.mutant == "redo record and name in one go":
             return [*record, *payload], [*odd, *even]
         return [*record, *odd], [*payload, *even]
 
-    def reader(local: Hashable) -> Block | None:
+    def reader(self, local: Hashable) -> Block | None:
         match local:
             case ("open", left, which) if left:
                 opened = ("copy", left, which)
-                return Block([load(version, ACQUIRE)], lambda v: (*opened, v))
+                return Block([load(self.version, ACQUIRE)], lambda v: (*opened, v))
             case ("copy", left, which, before):
-                words = [*(pending if before % 2 else ()), *names[which]]
-                check = [fence(ACQUIRE), load(version)]
-                if mutant == "reader without acquire fence":
+                words = [*(self.pending if before % 2 else ()), *self.names[which]]
+                check = [fence(ACQUIRE), load(self.version)]
+                if self.mutant == "reader without acquire fence":
                     check = check[1:]
 
                 def then(*values: int) -> Hashable:
-                    judge(which, before, values)
+                    self.judge(which, before, values)
                     return "open", left - 1, 1 - which
 
                 return Block([*map(load, words), *check], then)
         return None
 
-    def judge(which: int, before: int, values: tuple[int, ...]) -> None:
+    def judge(self, which: int, before: int, values: tuple[int, ...]) -> None:
         *copied, after = values
         got = copied[-2:]
-        redo = mutant != "reader takes the row when odd"
+        redo = self.mutant != "reader takes the row when odd"
         if before % 2 and copied[0] == which and redo:
             got = copied[1:3]
-        if before == after and got != [expected(which, before)] * 2:
+        if before == after and got != [self.expected(which, before)] * 2:
             raise Violation(f"name {which} read as {got} under version {before}")
 
-    def final(words: tuple) -> None:
+    def final(self, words: tuple) -> None:
         for which in (0, 1):
-            got = [words[word] for word in names[which]]
-            if got != [expected(which, 2 * sets)] * 2:
+            got = [words[word] for word in self.names[which]]
+            if got != [self.expected(which, 2 * self.sets)] * 2:
                 raise Violation(f"name {which} is {got} in the end")
 
-    roles = [
-        Role("writer", lambda _: "open", writer, deaths),
-        Role("reader", lambda _: ("open", reads, 1), reader),
-    ]
-    return Protocol(memory, roles, final=final)
+    def protocol(self) -> Protocol:
+        """The roles over the memory."""
+        roles = [
+            Role("writer", lambda _: "open", self.writer, self.deaths),
+            Role("reader", lambda _: ("open", self.reads, 1), self.reader),
+        ]
+        return Protocol(self.memory, roles, final=self.final)
+
+
+def name(mutant: str = "", **bounds: Any) -> Protocol:
+    """See Name."""
+    return Name(mutant, **bounds).protocol()
