@@ -53,7 +53,13 @@ def _run(
         return entry("engine.replay.backtest:backtest_tape")(path, out)
     loaded = _config(config_path, trades or bars or "", rules, interval_ms, bars is not None)
     name = "backtest_bars" if bars else "backtest_trades"
-    return entry(f"engine.replay.backtest:{name}")(loaded.config, Path(trades or bars or ""), out)
+    recording = Path(trades or bars or "")
+    return entry(f"engine.replay.backtest:{name}")(loaded.config, recording, out, _tell)
+
+
+def _tell(sentence: str) -> None:
+    """A bad row, on standard error."""
+    click.echo(f"tapescan: {sentence}", err=True)
 
 
 def _config(

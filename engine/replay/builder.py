@@ -3,6 +3,7 @@ start."""
 
 import dataclasses
 import datetime
+import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -137,10 +138,11 @@ class Builder:
         )  # fmt: skip
         self._grace_ns = (config.bars.grace_ms + config.feed.delay_ms) * _MS
         self._interval_ns = config.engine.interval_ms * _MS
-        self.span = self._span()
 
     # -- what the stream covers ------------------------------------------------------------------
-    def _span(self) -> Span:
+    @functools.cached_property
+    def span(self) -> Span:
+        """What the stream covers. Raises EngineError when the settings name nothing."""
         config = self._config
         if config.feed.provider == "simulator":
             return self._simulated_span()
@@ -204,6 +206,31 @@ class Builder:
         else:
             genesis = self._from_history()
         return self._finished(genesis)
+
+    def trading_days(self, first_ns: int, last_ns: int) -> list[TradingDay]:
+        """Trading days from the date of one instant to that of another."""
+        first = market_hours.exchange_date(first_ns, self._outer.roll)
+        last = market_hours.exchange_date(last_ns, self._outer.roll)
+        name = self._config.market.calendar
+        return load_calendar(self._calendar_dir, name, first, last)
+
+    def outer_range(self, day: TradingDay) -> tuple[int, int]:
+        """Start of pre-market and the roll, less a cycle: the input of one stream."""
+        session = self._session(day, self._interval_ns)
+        return int(session["start_ns"][0]), int(session["roll_ns"][0]) - self._interval_ns
+
+    def begin_stream(self, before: Genesis | None, day: TradingDay, start_ns: int) -> Genesis:
+        """The genesis of a day that follows what `before` left; T of cycle 0 is on the grid."""
+        session = self._session(day, self._interval_ns)
+        start_ns = start_ns // self._interval_ns * self._interval_ns
+        empty = self._tables(Sizes(capacity=1))
+        self.span = Span(day, start_ns, None)
+        return self._finished(self._begin_day(before, session, start_ns, empty))
+
+    def after(self, tables: EngineTables) -> Genesis:
+        """What a stream leaves to the next day."""
+        tickers, arrays = snapshot(tables)
+        return self._genesis(tickers, arrays, tables.session, 0)
 
     def _simulated(self) -> Genesis:
         tickers, reference = simulated_reference(self._config)
