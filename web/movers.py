@@ -26,7 +26,10 @@ SPARK_STEPS = 99
 
 @dataclasses.dataclass(frozen=True)
 class Board:
-    """One reading of the columns that movers show: values float64[len(COLUMNS), symbols]."""
+    """One reading of the columns that movers show, symbols in alphabetical order.
+
+    ids int64[symbols], tickers object[symbols], values float64[symbols] by column.
+    """
 
     ids: np.ndarray
     tickers: np.ndarray
@@ -35,22 +38,20 @@ class Board:
 
 def read_board(tables: EngineTables, index: MetricIndex, directory: SymbolDirectory) -> Board:
     """Copy the movers' columns of every admitted symbol."""
-    ids = directory.ids()
+    ids, tickers = directory.ids(), directory.tickers()
     copied = read_columns(tables, [index.column(name) for name in COLUMNS.values()])
     values = {key: copied[row, ids] for row, key in enumerate(COLUMNS)}
-    tickers = np.array([directory.ticker(int(symbol)) for symbol in ids], dtype=object)
     return Board(ids, tickers, values)
 
 
 def rank(board: Board, sort: str, direction: str, limit: int) -> np.ndarray:
     """Positions in the board of the first `limit` rows: by value, unknown last, ties by symbol."""
-    by_ticker = np.argsort(board.tickers, kind="stable")
     if sort == "symbol":
-        return (by_ticker if direction == "asc" else by_ticker[::-1])[:limit]
-    keys = sort_keys(board, sort)[by_ticker]
+        places = np.arange(board.ids.size)
+        return (places if direction == "asc" else places[::-1])[:limit]
+    keys = sort_keys(board, sort)
     signed = keys if direction == "asc" else -keys
-    order: np.ndarray = by_ticker[np.argsort(signed, kind="stable")]  # NaN sorts last
-    return order[:limit]
+    return np.argsort(signed, kind="stable")[:limit]  # NaN sorts last
 
 
 def sort_keys(board: Board, sort: str) -> np.ndarray:

@@ -151,19 +151,17 @@ class SymbolDirectory:
         self._names = tables.names
         self._version = -1
         self._by_ticker: dict[str, int] = {}
-        self._tickers = np.full(tables.sizes.rows, "", dtype=object)
+        self._tickers = np.empty(0, dtype=object)
         self._ids = np.empty(0, np.int64)
 
     def _refresh(self) -> None:
         version = self._names.version()
         if version == self._version:
             return
-        found = self._names.all()
-        self._by_ticker = {ticker: symbol for symbol, ticker in found}
-        self._tickers[:] = ""
-        for symbol, ticker in found:
-            self._tickers[symbol] = ticker
-        self._ids = np.array(sorted(symbol for symbol, _ in found), np.int64)
+        found = sorted((ticker, symbol) for symbol, ticker in self._names.all())
+        self._by_ticker = dict(found)
+        self._tickers = np.array([ticker for ticker, _ in found], dtype=object)
+        self._ids = np.array([symbol for _, symbol in found], np.int64)
         if self._names.version() == version:
             self._version = version
 
@@ -173,19 +171,14 @@ class SymbolDirectory:
         return self._by_ticker.get(ticker)
 
     def ids(self) -> np.ndarray:
-        """int64: ids of every admitted symbol, ascending."""
+        """int64: ids of every admitted symbol, in the order of `tickers`."""
         self._refresh()
         return self._ids
 
-    def ticker(self, symbol: int) -> str:
-        """Ticker of an id, '' when the row is free."""
+    def tickers(self) -> np.ndarray:
+        """object: every admitted ticker in alphabetical order."""
         self._refresh()
-        return str(self._tickers[symbol])
-
-    def tickers(self) -> list[str]:
-        """Every admitted ticker in alphabetical order."""
-        self._refresh()
-        return sorted(self._by_ticker)
+        return self._tickers
 
 
 def session_name(session: np.void, t_ns: int) -> str:

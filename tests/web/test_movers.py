@@ -14,6 +14,8 @@ INDEX = MetricIndex(tuple(metric.name for metric in METRICS))
 
 
 def board_of(tickers: list[str], values: list[float], key: str = "chg_pct") -> movers.Board:
+    by_name = sorted(range(len(tickers)), key=lambda at: tickers[at])
+    tickers, values = [tickers[at] for at in by_name], [values[at] for at in by_name]
     unknown = np.full(len(tickers), math.nan)
     columns = {name: unknown.copy() for name in movers.COLUMNS}
     columns[key] = np.array(values)

@@ -68,6 +68,12 @@ def test_the_page_shows_the_market_and_why_an_alert_fired() -> None:
         await expect(why).to_contain_text("was 0.42")
         await expect(page.locator(".candles canvas").first).to_be_visible()
 
+        market.alert("BAC")
+        front.hub.alerts_stored()
+        await page.get_by_test_id("waiting").click()
+        await expect(line.first).to_contain_text("BAC")
+        await expect(why).to_have_count(0)
+
         market.step()
         await expect(ibm.nth(0)).to_have_text(f"{market.last[2]:,.2f}")
 

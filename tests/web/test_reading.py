@@ -99,11 +99,11 @@ def test_histories_between_seal_and_publish_are_not_trusted() -> None:
 def test_the_directory_follows_new_names() -> None:
     market = warm_market()
     directory = SymbolDirectory(market.tables)
-    assert directory.tickers() == ["AIG", "BAC", "IBM", "SPY"]
+    assert directory.tickers().tolist() == ["AIG", "BAC", "IBM", "SPY"]
     market.tables.names.set(7, "NA")
     assert directory.id("NA") == 7
-    assert directory.ticker(7) == "NA"
-    assert directory.ids().tolist() == [0, 1, 2, 3, 7]
+    assert directory.tickers().tolist() == ["AIG", "BAC", "IBM", "NA", "SPY"]
+    assert directory.ids().tolist() == [0, 1, 2, 7, 3]
     assert directory.id("NOPE") is None
 
 

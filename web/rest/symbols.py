@@ -34,7 +34,7 @@ async def list_symbols(request: web.Request) -> web.Response:
     deps = state.front.deps
     query = decode_query(request.query, SymbolsQuery)
     prefix = query.search.upper()
-    tickers = [t for t in state.directory.tickers() if t.upper().startswith(prefix)]
+    tickers = [str(t) for t in state.directory.tickers() if t.upper().startswith(prefix)]
     start = bisect.bisect_right(tickers, query.cursor) if query.cursor else 0
     page = tickers[start : start + query.limit]
     values = read_columns(deps.tables, [deps.metrics.column(name) for name in COLUMNS.values()])

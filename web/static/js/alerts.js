@@ -1,5 +1,5 @@
 // The alert stream, newest first; a click shows why the rule fired.
-import { html, Fragment } from "./lib.js";
+import { batch, html, Fragment, useRef } from "./lib.js";
 import * as state from "./state.js";
 import { loadOlder } from "./link.js";
 import { anyNumber, clock, duration, price, whole } from "./format.js";
@@ -8,6 +8,14 @@ export function Alerts() {
   const shown = state.shownAlerts.value;
   const current = state.status.value?.stream?.stream_id;
   const focused = state.focused.value;
+  const waiting = state.waitingAlerts.value;
+  const list = useRef(null);
+  const pointer = useRef(false);
+  const look = () => { state.reading.value = pointer.current || list.current.scrollTop > 30; };
+  const release = () => {
+    list.current.scrollTop = 0;
+    batch(() => { state.opened.value = 0; state.reading.value = false; state.still.value = null; });
+  };
   return html`
     <section class="panel alerts" aria-label="Alerts">
       <header>
@@ -18,8 +26,11 @@ export function Alerts() {
         </div>
         <span class="count">${state.status.value?.alerts != null ? `${whole(state.status.value.alerts)} fired` : ""}</span>
       </header>
-      <div class="scroll">
-        <ol class="stream" data-testid="alerts">
+      ${waiting > 0 && html`<button class="waiting" data-testid="waiting" onClick=${release}>↑ ${waiting >= state.KEEP_ALERTS ? "many" : whole(waiting)} new ${waiting === 1 ? "alert" : "alerts"}</button>`}
+      <div class="scroll" ref=${list} onScroll=${look}
+        onPointerEnter=${(event) => { pointer.current = event.pointerType === "mouse"; look(); }}
+        onPointerLeave=${() => { pointer.current = false; look(); }}>
+        <ol class=${`stream ${shown.some((item) => item.alert.symbol.length > 5) ? "wide" : ""}`} data-testid="alerts">
           ${shown.map((item, at) => html`
             <${Fragment} key=${item.seq}>
               ${current && item.alert.stream_id !== current && (at === 0 || shown[at - 1].alert.stream_id === current) && html`

@@ -29,7 +29,7 @@ function make(charts, place) {
     layout: { background: { color: "transparent" }, textColor: colour("--dim"), fontFamily: colour("--font"), fontSize: 11, attributionLogo: false },
     grid: { vertLines: { color: colour("--line") }, horzLines: { color: colour("--line") } },
     rightPriceScale: { borderVisible: false, scaleMargins: { top: 0.08, bottom: 0.24 } },
-    timeScale: { borderVisible: false, timeVisible: true, secondsVisible: false, rightOffset: 4, minBarSpacing: 2, maxBarSpacing: 16 },
+    timeScale: { borderVisible: false, timeVisible: true, secondsVisible: false, rightOffset: 4, minBarSpacing: 2, maxBarSpacing: 20 },
     crosshair: { mode: 0 },
     localization: { locale: "en-GB" },
   });

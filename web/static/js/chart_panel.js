@@ -20,7 +20,7 @@ export function ChartPanel() {
         <h2>${symbol || "Chart"}</h2>
         ${live && html`
           <span class="quote"><b>${price(live.last)}</b><span class=${direction(change)}>${percent(change)}</span></span>
-          <span class="quote small">bid ${price(live.bid)} · ask ${price(live.ask)} · vol ${compact(live.metrics.vol_all)}</span>
+          <span class="quote small">${live.bid !== null || live.ask !== null ? `bid ${price(live.bid)} · ask ${price(live.ask)} · ` : ""}vol ${compact(live.metrics.vol_all)}</span>
           ${live.halted && html`<span class="badge halt">HALTED</span>`}
           ${live.blind && html`<span class="badge halt" title="Its feed has a gap: rules do not fire">BLIND</span>`}`}
         ${symbol && html`<button class="link end" data-testid="open-drawer" onClick=${() => { state.drawer.value = symbol; }}>All metrics</button>`}

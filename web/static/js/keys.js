@@ -39,6 +39,7 @@ function move(step) {
   const at = rows.findIndex((row) => row.symbol === state.focused.value);
   const next = rows[Math.min(rows.length - 1, Math.max(0, at + step))];
   if (next) {
+    state.follow.value = true;
     state.focused.value = next.symbol;
     if (state.drawer.value) state.drawer.value = next.symbol;
   }

@@ -5,12 +5,15 @@ import { getJson } from "./rest.js";
 
 const FIRST_WAIT_MS = 300;
 const LONGEST_WAIT_MS = 5000;
+const FLUSH_MS = 80;
 const SILENCE_MS = 6000;   // status comes every second
 let socket = null;
 let lastSeq = 0;
 let attempt = 0;
 let heardAt = 0;
 let timer = 0;
+let arrived = [];
+let flushTimer = 0;
 
 export function start() {
   connect();
@@ -92,23 +95,34 @@ function onMovers(data) {
 function onAlert(message) {
   if (message.seq <= lastSeq) return;
   lastSeq = message.seq;
-  state.alerts.value = [{ ...message, fresh: true }, ...state.alerts.value].slice(0, state.KEEP_ALERTS);
+  arrived.unshift({ ...message, fresh: true });
+  flushTimer ||= setTimeout(flush, FLUSH_MS);
+}
+
+// Alerts come one by one and are shown in batches: a burst costs one rendering.
+function flush() {
+  flushTimer = 0;
+  state.alerts.value = [...arrived, ...state.alerts.value].slice(0, state.KEEP_ALERTS);
+  arrived = [];
 }
 
 function onSnapshot(message) {
   state.alertsReady.value = true;
   if (message.resumed) return;
   lastSeq = message.seq;
+  arrived = [];
   state.alerts.value = message.data;
   state.alertsMore.value = message.data.length > 0;
 }
 
 export async function loadOlder() {
-  const oldest = state.alerts.value.at(-1);
+  const shown = state.still.value ?? state.alerts.value;
+  const oldest = shown.at(-1);
   if (!oldest) return;
   const page = await getJson(`/api/v1/alerts?limit=100&cursor=${oldest.seq}`);
   if (!page) return;
-  state.alerts.value = [...state.alerts.value, ...page.data];
+  if (state.still.value) state.still.value = [...state.still.value, ...page.data];
+  else state.alerts.value = [...state.alerts.value, ...page.data];
   state.alertsMore.value = page.next_cursor !== null;
 }
 

@@ -57,7 +57,7 @@ function Head({ column, sort, way }) {
 
 function Row({ row, chosen }) {
   const line = useRef(null);
-  useLayoutEffect(() => { if (chosen) line.current.scrollIntoView({ block: "nearest" }); }, [chosen]);
+  useLayoutEffect(() => { if (chosen && state.follow.peek()) { state.follow.value = false; line.current.scrollIntoView({ block: "nearest" }); } }, [chosen]);
   const open = () => { state.focusSymbol(row.symbol); if (chosen) state.drawer.value = row.symbol; };
   return html`
     <tr ref=${line} class=${chosen ? "chosen" : ""} aria-selected=${chosen} onClick=${open} data-symbol=${row.symbol}>

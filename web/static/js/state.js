@@ -1,5 +1,5 @@
 // What the page knows, as signals; link.js fills them, components read them.
-import { signal, computed } from "./lib.js";
+import { signal, computed, effect } from "./lib.js";
 
 export const connection = signal({ state: "connecting", attempt: 0, reason: "" });
 export const status = signal(null);
@@ -13,6 +13,7 @@ export const catalogue = signal(null);
 
 export const sort = signal({ sort: "chg_pct", direction: "desc" });
 export const focused = signal("");         // symbol in the chart
+export const follow = signal(false);       // the keyboard moved the focus: keep its row in view
 export const drawer = signal("");          // symbol in the drawer, "" closed
 export const help = signal(false);
 export const opened = signal(0);           // seq of the alert shown in full
@@ -22,8 +23,22 @@ export const notice = signal("");
 export const theme = signal(document.documentElement.dataset.theme);
 
 export const rows = computed(() => movers.value?.rows ?? []);
-export const shownAlerts = computed(() =>
-  onlyFocused.value && focused.value ? alerts.value.filter((item) => item.alert.symbol === focused.value) : alerts.value);
+const mine = (items) =>
+  onlyFocused.value && focused.value ? items.filter((item) => item.alert.symbol === focused.value) : items;
+
+// While somebody reads (pointer on the list, scrolled down, an alert open) the list stands still.
+export const reading = signal(false);
+export const still = signal(null);         // the list as it was when it began to stand still
+export const shownAlerts = computed(() => mine(still.value ?? alerts.value));
+export const waitingAlerts = computed(() => {
+  if (!still.value) return 0;
+  const newest = still.value[0]?.seq ?? 0;
+  return mine(alerts.value.filter((item) => item.seq > newest)).length;
+});
+effect(() => {
+  if (!reading.value && opened.value === 0) still.value = null;
+  else if (still.peek() === null && alerts.peek().length > 0) still.value = alerts.peek();
+});
 
 export const KEEP_ALERTS = 400;
 export const MOVERS_ROWS = 60;
