@@ -27,7 +27,9 @@ from ipc.watch import Patience
 from shm import clock
 from shm.arena import MeasuringArena
 from shm.board import Board
+from shm.fences import read_word
 from shm.segments import SharedArena, sweep
+from shm.words import WORD_STRIDE
 
 PREPARE_TIMEOUT_S = 3600.0
 
@@ -81,7 +83,9 @@ def role_table(sizes: Sizes) -> list[RoleSpec]:
         ),
         RoleSpec("web", "web.role:main", None, Class.RESTARTABLE, 2, 5, _WEB, takes_orders=True),
     ]
-    return found
+    return [
+        dataclasses.replace(spec, watch_progress=spec.name not in ("feed", "web")) for spec in found
+    ]
 
 
 def _log(config: Config, role: str) -> Log:
@@ -183,6 +187,26 @@ def run_engine(config: Config, arguments: Sequence[str] = ()) -> int:
         lock.release()
 
 
+def waiting_input(tables: EngineTables, key: str) -> int:
+    """How much input waits for a role: with it and without progress, the role is stalled.
+
+    A feed has none by this measure (its pace is the recording's), the web role neither.
+    """
+    published = tables.cell.cells.published()
+    if key == "indicators":
+        return published - (read_word(tables.indicators.words, 0) >> 1)
+    if key.startswith("scan"):
+        worker = int(key.removeprefix("scan"))
+        return published - read_word(tables.scan.words, worker * WORD_STRIDE)
+    if key == "bars":
+        return tables.decisions.tail() - published
+    if key == "alerts":
+        return min(lane.tail() - lane.head() for lane in tables.lanes)
+    if key == "recorder":
+        return tables.decisions.tail() - tables.decisions.gate("recorder")
+    return 0
+
+
 def _supervise(
     config: Config,
     memory: _Memory,
@@ -200,6 +224,7 @@ def _supervise(
         shared=running,
         protect=lambda spec: memory.arena.protect((*_BOARD, *spec.writable)),
         forward={"reload": "web"},
+        waiting=lambda key: waiting_input(memory.tables, key),
         describe=lambda: _describe(stream, config),
         cleanup=memory.arena.unlink_all,
         relaunch=(sys.executable, "-m", "tools.main", "run"),
