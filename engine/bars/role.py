@@ -1,4 +1,5 @@
-"""The bars role: decides cycles by the watermarks or by the engine clock, executes them, wakes the others."""
+"""The bars role: decides cycles by the watermarks or by the engine clock, executes them, wakes the
+others."""
 
 import numpy as np
 
@@ -31,12 +32,14 @@ class _Bars:
         self.waiting: np.void | None = None
 
     def decide(self) -> np.void | None:
+        now_ns = clock.engine_now_ns(self.anchor)
         if not self.live:
-            return self.stage.decide_replay()
-        return self.stage.decide_live(clock.engine_now_ns(self.anchor), self.wait_ns)
+            return self.stage.decide_replay(decided_ns=now_ns)
+        return self.stage.decide_live(now_ns, self.wait_ns, decided_ns=now_ns)
 
     def step(self) -> bool:
-        """One cycle, if it is due. A bar ring without room (the recorder is behind) is tried again."""
+        """One cycle, if it is due. A bar ring without room (the recorder is behind) is tried
+        again."""
         decision = self.waiting if self.waiting is not None else self.decide()
         if decision is None:
             return False
@@ -87,4 +90,6 @@ def main(ctx: RoleContext) -> None:
             ctx.wake.wait(bars.sleep_s())
         if not unrecorded and read_word(bars.tables.flow, FLOW_UNRECORDED * WORD_STRIDE):
             unrecorded = True
-            ctx.log.error("unrecorded", reason="the recorder gave up; the tape has a gap from here on")
+            ctx.log.error(
+                "unrecorded", reason="the recorder gave up; the tape has a gap from here on"
+            )

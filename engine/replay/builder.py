@@ -37,6 +37,8 @@ _MS = 1_000_000
 _HISTORY_INTERVAL_NS = records.NS_PER_MINUTE
 _BEFORE_START_INTERVAL_NS = records.NS_PER_SECOND
 _DAY = datetime.timedelta(days=1)
+_HOUR_NS = 3600 * records.NS_PER_SECOND
+_BELL = datetime.time(9, 30)
 _SIMULATED_START = "2026-01-05T09:28:00-05:00"
 
 
@@ -159,13 +161,26 @@ class Builder:
         told = self._config.simulator
         if told.clock == "live":
             start = self._now_ns // self._interval_ns * self._interval_ns
+            opened = start - self._after_open_ns(told.start)
             date = market_hours.from_ns(start).date()
-            hour = 3600 * records.NS_PER_SECOND
-            return Span(TradingDay(date, start, start + 13 * hour // 2, False), start, None)
+            return Span(TradingDay(date, opened, opened + 13 * _HOUR_NS // 2, False), start, None)
         start = self._instant(told.start or _SIMULATED_START)
         day = market_hours.day_of(self._calendar(start), market_hours.exchange_date(start))
         start = start // self._interval_ns * self._interval_ns
         return Span(day, start, start + told.minutes * records.NS_PER_MINUTE)
+
+    def _after_open_ns(self, text: str) -> int:
+        """How long after its opening bell a live simulation begins; without a start: with it."""
+        if not text:
+            return 0
+        instant = self._instant(text)
+        bell = market_hours.local_ns(market_hours.exchange_date(instant), _BELL)
+        if not -_HOUR_NS <= instant - bell < 13 * _HOUR_NS // 2:
+            raise BuildError(
+                f"simulator.start {text} is not within an hour before 09:30 and 16:00 in New York, "
+                "as a live simulation needs it."
+            )
+        return instant - bell
 
     @staticmethod
     def _instant(text: str) -> int:
@@ -191,10 +206,9 @@ class Builder:
         """A made-up session around a live simulation: the real clock need not be in market
         hours."""
         session = np.zeros(1, records.SESSION)
-        hour = 3600 * records.NS_PER_SECOND
         session[0] = (
-            market_hours.date_number(day.date), day.open_ns - hour, day.open_ns, day.close_ns,
-            day.close_ns + 4 * hour, day.close_ns + 5 * hour, interval_ns, self._grace_ns,
+            market_hours.date_number(day.date), day.open_ns - _HOUR_NS, day.open_ns, day.close_ns,
+            day.close_ns + 4 * _HOUR_NS, day.close_ns + 5 * _HOUR_NS, interval_ns, self._grace_ns,
         )  # fmt: skip
         return session
 
