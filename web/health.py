@@ -14,7 +14,10 @@ from web.reading import NoCycleError, TornError, read_head
 
 @dataclasses.dataclass(frozen=True)
 class Health:
-    """One look: state is starting, ok, degraded or closed; reasons are sentences for people."""
+    """One look: state is starting, ok, degraded or closed; the lists hold sentences for people.
+
+    waiting_for: why it is not ready. degraded: what is wrong although cycles go on.
+    """
 
     state: str
     waiting_for: list[str]
@@ -26,21 +29,26 @@ class Health:
 def look(front: Front) -> Health:
     """Read board and newest head once and judge them."""
     telemetry = front.deps.telemetry()
-    waiting, degraded = [], []
+    waiting: list[str] = []
+    degraded: list[str] = []
     head = _head(front)
-    if head is None or int(head["n"]) < 1:
+    cold = head is None or int(head["n"]) < 1
+    if cold:
         waiting.append("No cycle has been decided yet: the engine is warming up.")
     silent = [role for role in telemetry.roles if not role.beating]
     for role in silent:
         age = "yet" if role.beat_age_ms is None else f"for {role.beat_age_ms / 1e3:.1f} s"
-        waiting.append(f"{role.name} is {role.state} and has not beaten {age}.")
+        sentence = f"{role.name} is {role.state} and has not beaten {age}."
+        waiting.append(sentence)
+        if not cold:
+            degraded.append(sentence)
     if not telemetry.roles:
         waiting.append("No role has started yet.")
     if head is not None:
         degraded += _flags(int(head["flags"]))
     if front.closed_reason:
         state = "closed"
-    elif waiting:
+    elif cold or not telemetry.roles:
         state = "starting"
     else:
         state = "degraded" if degraded else "ok"
@@ -80,7 +88,7 @@ async def get_health(request: web.Request) -> web.Response:
     """The summary for people and probes: 200 for ok and degraded, 503 for starting and closed."""
     front = request.app[KEY]
     health = look(front)
-    reasons: list[str] = health.waiting_for + health.degraded
+    reasons = list(dict.fromkeys(health.waiting_for + health.degraded))
     if front.closed_reason:
         reasons = [front.closed_reason]
     document: dict[str, Any] = {"status": health.state, "n": _n(health), "reasons": reasons}

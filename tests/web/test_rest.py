@@ -72,6 +72,8 @@ def test_ready_waits_for_a_decided_cycle_and_for_every_role() -> None:
         Line(market.board, "bars").set(Line.STATE, State.BACKOFF)
         status, document = await front.get("/ready")
         assert (status, document["detail"][:15]) == (503, "bars is backoff")
+        status, document = await front.get("/health")
+        assert (status, document["status"], len(document["reasons"])) == (200, "degraded", 1)
         assert (await front.get("/live"))[0] == 200
 
     serve(market, scenario)
