@@ -4,13 +4,14 @@
 import numpy as np
 from numba import njit
 
-from engine.bars.events_nb import NEWER, open_slot, revise_event, settle
+from engine.bars.events_nb import NEWER, fresh_minute, open_slot, revise_event, settle
 from engine.bars.layout import (
     ADMIT_PENDING,
     APPLIED,
     C_ADMIT_RING,
     C_CAPACITY,
     C_CLOSE,
+    C_CLOSED,
     C_END,
     C_FULL,
     C_FUTURE,
@@ -199,7 +200,7 @@ def open_trade(w, s, tick):
     session = session_of(tick.event_ns, c[C_START], c[C_OPEN], c[C_CLOSE], c[C_END])
     bits = trade_bits(tick.cond, session, w.rows_i[s, R_SEEN])
     minute = tick.event_ns // NS_PER_MINUTE
-    if open_slot(w, s, minute) >= 0:
+    if open_slot(w, s, minute):
         return np.int64(0)
     late_trade(w, s, minute, bits, tick.a, tick.b)
     return np.int64(POOL_LATE)
@@ -287,15 +288,15 @@ def apply_run(rows_f, rows_i, pool, c, data, f, at, end, newest, bound, idmap, l
     """Apply trades and quotes of ring f from position `at`; returns where it stopped.
 
     It stops at `end`, at a record whose running maximum exceeds `bound`, at a trade whose minute is
-    not open, and at whatever is refused or rare. late: the first record is a trade whose final bar
-    is revised already (POOL_LATE), else 0. rows_f, rows_i: the working rows, flat. newest[f] is
-    moved on.
-    One loop that calls nothing with an array: counting references would cost more than a trade.
+    not open and has no free slot after the older one, and at whatever is refused or rare. late: the
+    first record is a trade whose final bar is revised already (POOL_LATE), else 0. rows_f, rows_i:
+    the working rows, flat. newest[f] is moved on.
+    One loop with few calls: counting references to arrays would cost more than a trade.
     """
     mask, numbers = data.shape[1] - 1, idmap.shape[1]
     latest, full = c[C_T] + FUTURE_NS, pool.shape[0] - 1
     start_ns, open_ns, close_ns, end_ns = c[C_START], c[C_OPEN], c[C_CLOSE], c[C_END]
-    high, start, tail, n = newest[f], at, c[C_POOL_TAIL], c[C_N]
+    closed, high, start, tail, n = c[C_CLOSED], newest[f], at, c[C_POOL_TAIL], c[C_N]
     while at < end:
         ahead = data[f, (at + AHEAD) & mask]
         if 0 <= ahead.sym < numbers:
@@ -335,8 +336,12 @@ def apply_run(rows_f, rows_i, pool, c, data, f, at, end, newest, bound, idmap, l
                 minute = event_ns // NS_PER_MINUTE
                 if rows_i[o + O_MINUTE] != minute:
                     o = r + NEWER
-                    if rows_i[o + O_MINUTE] != minute:
+                if rows_i[o + O_MINUTE] != minute:
+                    older, newer = rows_i[r + R_MINUTES + O_MINUTE], rows_i[o + O_MINUTE]
+                    if minute <= closed or newer >= 0 or minute < older:
                         break
+                    o = r + NEWER if older >= 0 else r + R_MINUTES
+                    fresh_minute(rows_f, rows_i, r, o, minute)
             if bits & COND_LAST:
                 rows_f[r + R_LAST] = a
                 rows_f[r + R_LAST_SIZE] = b

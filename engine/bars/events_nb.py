@@ -118,85 +118,102 @@ def settle(w, s, e):
 
 
 @njit(cache=True, nogil=True)
-def close_slot(w, s, o):
-    """The open minute at word o of symbol s becomes final: an event, unless nothing came."""
-    priced = not np.isnan(w.rows_f[s, o + O_CLOSE])
-    trades = w.rows_i[s, o + O_TRADES]
+def close_open(rows_f, rows_i, ev_f, ev_i, ev_prev, ev_head, c, s, o):
+    """The open minute at word o of symbol s becomes final: an event, unless nothing came.
+
+    It is newer than every final bar of its symbol. Takes arrays one by one, because a call with
+    all of `Work` counts references to each.
+    """
+    priced = not np.isnan(rows_f[s, o + O_CLOSE])
+    trades = rows_i[s, o + O_TRADES]
     if not priced and trades == 0:
         return
-    e = new_event(w, s)
-    if e < 0:
+    e = c[C_EVENTS]
+    if e >= ev_i.shape[0]:
+        c[C_DROPPED] += 1
         return
-    b = E_BAR
-    w.ev_i[e, b + B_MINUTE] = w.rows_i[s, o + O_MINUTE]
-    w.ev_f[e, b + B_OPEN] = w.rows_f[s, o + O_OPEN]
-    w.ev_f[e, b + B_HIGH] = w.rows_f[s, o + O_HIGH] if priced else np.nan
-    w.ev_f[e, b + B_LOW] = w.rows_f[s, o + O_LOW] if priced else np.nan
-    w.ev_f[e, b + B_CLOSE] = w.rows_f[s, o + O_CLOSE]
-    w.ev_f[e, b + B_VOLUME] = w.rows_f[s, o + O_VOLUME]
-    w.ev_f[e, b + B_PV] = w.rows_f[s, o + O_PV]
-    w.ev_i[e, b + B_TRADES_FLAGS] = trades | (w.rows_i[s, o + O_FLAGS] << 32)
-    settle(w, s, e)
+    c[C_EVENTS] = e + 1
+    ev_prev[e] = ev_head[s]
+    ev_head[s] = e + 1
+    ev_i[e, E_N] = c[C_N]
+    ev_i[e, E_SYM] = s
+    ev_i[e, E_KIND] = BAR_FINAL if priced else BAR_VOLUME_ONLY
+    ev_i[e, E_BAR_INDEX] = rows_i[s, R_BAR_INDEX] if priced else -1
+    ev_i[e, E_BAR + B_MINUTE] = rows_i[s, o + O_MINUTE]
+    ev_f[e, E_BAR + B_OPEN] = rows_f[s, o + O_OPEN]
+    ev_f[e, E_BAR + B_HIGH] = rows_f[s, o + O_HIGH] if priced else np.nan
+    ev_f[e, E_BAR + B_LOW] = rows_f[s, o + O_LOW] if priced else np.nan
+    ev_f[e, E_BAR + B_CLOSE] = rows_f[s, o + O_CLOSE]
+    ev_f[e, E_BAR + B_VOLUME] = rows_f[s, o + O_VOLUME]
+    ev_f[e, E_BAR + B_PV] = rows_f[s, o + O_PV]
+    ev_i[e, E_BAR + B_TRADES_FLAGS] = trades | (rows_i[s, o + O_FLAGS] << 32)
+    if priced:
+        rows_i[s, R_BAR_INDEX] += 1
+        rows_i[s, R_FINAL_MINUTE] = rows_i[s, o + O_MINUTE]
 
 
 @njit(cache=True, nogil=True)
-def clear_slot(w, s, o, minute):
-    """An empty open minute at word o; minute -1 frees the slot."""
-    w.rows_i[s, o + O_MINUTE] = minute
-    w.rows_f[s, o + O_OPEN] = np.nan
-    w.rows_f[s, o + O_HIGH] = np.nan
-    w.rows_f[s, o + O_LOW] = np.nan
-    w.rows_f[s, o + O_CLOSE] = np.nan
-    w.rows_f[s, o + O_VOLUME] = 0.0
-    w.rows_f[s, o + O_PV] = 0.0
-    w.rows_i[s, o + O_TRADES] = 0
-    gap = minute >= 0 and (w.rows_i[s, R_BLIND] != 0 or minute < w.rows_i[s, R_GAP_MINUTE])
-    w.rows_i[s, o + O_FLAGS] = FLAG_GAP if gap else 0
+def fresh_minute(rows_f, rows_i, r, o, minute):
+    """An empty open minute at word o of the row that starts at word r of the flat rows."""
+    rows_i[o + O_MINUTE] = minute
+    rows_f[o + O_OPEN] = np.nan
+    rows_f[o + O_HIGH] = np.nan
+    rows_f[o + O_LOW] = np.nan
+    rows_f[o + O_CLOSE] = np.nan
+    rows_f[o + O_VOLUME] = 0.0
+    rows_f[o + O_PV] = 0.0
+    rows_i[o + O_TRADES] = 0
+    gap = rows_i[r + R_BLIND] != 0 or minute < rows_i[r + R_GAP_MINUTE]
+    rows_i[o + O_FLAGS] = FLAG_GAP if gap and minute >= 0 else 0
 
 
 @njit(cache=True, nogil=True)
-def move_slot(w, s, source, target):
+def move_minute(rows_i, s, source, target):
     """Copy an open minute from one slot of symbol s to the other."""
     for word in range(OPEN_WORDS):
-        w.rows_i[s, target + word] = w.rows_i[s, source + word]
+        rows_i[s, target + word] = rows_i[s, source + word]
 
 
 @njit(cache=True, nogil=True)
 def open_slot(w, s, minute):
-    """Word of the slot for a minute that is not open yet; -1 when the minute is final.
+    """True when a minute that has no slot got one; False: it is final.
 
     A third open minute closes the oldest first; a minute before both open ones is final.
     """
-    if minute <= w.c[C_CLOSED]:
-        return -1
-    older, newer = w.rows_i[s, R_MINUTES], w.rows_i[s, NEWER]
-    if older < 0:
-        clear_slot(w, s, R_MINUTES, minute)
-        return R_MINUTES
-    if newer < 0 and minute < older:
-        move_slot(w, s, R_MINUTES, NEWER)
-        clear_slot(w, s, R_MINUTES, minute)
-        return R_MINUTES
+    rows_i = w.rows_i
+    older, newer = rows_i[s, R_MINUTES], rows_i[s, NEWER]
+    if minute <= w.c[C_CLOSED] or (newer >= 0 and minute < older):
+        return False
+    o = NEWER
     if newer >= 0:
-        if minute < older:
-            return -1
-        close_slot(w, s, R_MINUTES)
+        close_open(
+            w.rows_f, rows_i, w.ev_f, w.ev_i, w.ev_prev, w.ev_head, w.c, s, R_MINUTES
+        )
         if minute < newer:
-            clear_slot(w, s, R_MINUTES, minute)
-            return R_MINUTES
-        move_slot(w, s, NEWER, R_MINUTES)
-    clear_slot(w, s, NEWER, minute)
-    return NEWER
+            o = R_MINUTES
+        else:
+            move_minute(rows_i, s, NEWER, R_MINUTES)
+    elif older < 0:
+        o = R_MINUTES
+    elif minute < older:
+        move_minute(rows_i, s, R_MINUTES, NEWER)
+        o = R_MINUTES
+    r = s * rows_i.shape[1]
+    fresh_minute(w.rows_f.reshape(-1), rows_i.reshape(-1), r, r + o, minute)
+    return True
 
 
 @njit(cache=True, nogil=True)
 def close_minutes(w, closed):
     """Close every open minute <= closed, by symbol, older first."""
-    for s in range(w.rows_i.shape[0]):
-        while 0 <= w.rows_i[s, R_MINUTES] <= closed:
-            close_slot(w, s, R_MINUTES)
-            move_slot(w, s, NEWER, R_MINUTES)
-            clear_slot(w, s, NEWER, -1)
+    rows_f, rows_i, ev_f, ev_i, c = w.rows_f, w.rows_i, w.ev_f, w.ev_i, w.c
+    ev_prev, ev_head, words = w.ev_prev, w.ev_head, w.rows_i.shape[1]
+    flat_f, flat_i = rows_f.reshape(-1), rows_i.reshape(-1)
+    for s in range(rows_i.shape[0]):
+        while 0 <= rows_i[s, R_MINUTES] <= closed:
+            close_open(rows_f, rows_i, ev_f, ev_i, ev_prev, ev_head, c, s, R_MINUTES)
+            move_minute(rows_i, s, NEWER, R_MINUTES)
+            fresh_minute(flat_f, flat_i, s * words, s * words + NEWER, -1)
 
 
 @njit(cache=True, nogil=True)

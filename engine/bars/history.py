@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from engine.bars.history_nb import write_bars, write_prices, write_volumes
+from engine.bars.history_nb import write_bars, write_prices, write_second, write_volumes
 from engine.domain import records
 from engine.domain.tables import EngineTables
 
@@ -33,14 +33,20 @@ def _due(before: int, now: int, slots: int) -> range:
     return range(max(before + 1, now - slots + 1), now + 1)
 
 
-def _write_second(tables: EngineTables, second: int, rows: np.ndarray) -> None:
-    history = tables.history
-    rows_f, rows_i = row_words(rows)
-    slot = second % tables.sizes.seconds
-    history.second_stamp[slot] = -1
-    write_prices(rows_f, rows_i, history.second_price[slot])
-    write_volumes(rows_f, history.second_volume[slot])
-    history.second_stamp[slot] = second
+def _write_seconds(tables: EngineTables, due: range, before: np.ndarray) -> None:
+    """Rows of several seconds with one state: gathered once, then copied."""
+    history, seconds = tables.history, tables.sizes.seconds
+    first = due.start % seconds
+    for second in due:
+        slot = second % seconds
+        history.second_stamp[slot] = -1
+        if slot == first:
+            prices, volumes = history.second_price[slot], history.second_volume[slot]
+            write_second(*row_words(before), prices, volumes)
+        else:
+            history.second_price[slot] = history.second_price[first]
+            history.second_volume[slot] = history.second_volume[first]
+        history.second_stamp[slot] = second
 
 
 def _write_minute_price(tables: EngineTables, minute: int, rows: np.ndarray) -> None:
@@ -74,8 +80,11 @@ def write_instants(tables: EngineTables, n: int, second: int, minute: int) -> No
         return rows
 
     sizes = tables.sizes
-    for due in _due(second, t_ns // records.NS_PER_SECOND, sizes.seconds):
-        _write_second(tables, due, as_of(due * records.NS_PER_SECOND))
+    now = t_ns // records.NS_PER_SECOND
+    seconds = _due(second, now, sizes.seconds)
+    split = now if now * records.NS_PER_SECOND == t_ns else now + 1
+    _write_seconds(tables, range(seconds.start, min(split, seconds.stop)), before)
+    _write_seconds(tables, range(max(split, seconds.start), seconds.stop), after)
     now = t_ns // records.NS_PER_MINUTE
     for due in _due(minute, now, sizes.minutes):
         _write_minute_price(tables, due, as_of(due * records.NS_PER_MINUTE))

@@ -26,6 +26,14 @@ def write_bars(ev_i, count, bars_i):
 
 
 @njit(cache=True, nogil=True)
+def write_second(rows_f, rows_i, prices, volumes):
+    """Both rows of a second in one pass: see `write_prices` and `write_volumes`."""
+    for s in range(rows_f.shape[0]):
+        prices[s] = rows_f[s, R_LAST] if rows_i[s, R_SEEN] else np.nan
+        volumes[s] = np.uint32(np.int64(rows_f[s, R_CUMULATIVE]) & 0xFFFFFFFF)
+
+
+@njit(cache=True, nogil=True)
 def write_prices(rows_f, rows_i, prices):
     """prices: float64[rows], last price of the session date, NaN where none was eligible yet."""
     for s in range(rows_f.shape[0]):

@@ -43,7 +43,8 @@ class Symbol:
         self.seen = False
         self.final_minute = -1
         self.bar_index = 0
-        self.doubtful: set[int] = set()  # minutes that may be approximate
+        self.amended: set[int] = set()
+        self.unpriced: set[int] = set()  # minutes that lost their last price at some time
         self.bid = self.ask = math.nan
 
     def take(self, tick, closed: int) -> None:  # type: ignore[no-untyped-def]
@@ -98,16 +99,26 @@ class Symbol:
             return False
         if tick["kind"] == records.TICK_CANCEL:
             trade.alive = False
+            self.seen = any(t.alive and t.bits & LAST for t in self.trades)
         else:
             trade.price, trade.size = float(tick["a"]), float(tick["b"])
         minute = trade.event_ns // MINUTE
-        inside = [t for t in self.trades if t.event_ns // MINUTE == minute]
-        odd = any(t.bits & (LAST | HILO) == HILO for t in inside)
-        if odd or math.isnan(self.bar(minute)[3]):
-            self.doubtful.add(minute)
+        self.amended.add(minute)
+        if math.isnan(self.bar(minute)[3]):
+            self.unpriced.add(minute)
         if minute not in self.open:
             self._number(minute)
         return True
+
+    def doubtful(self, minute: int) -> bool:
+        """May the bar of an amended minute be approximate, or know more than one that was not?
+
+        It lost its last price in the cycle that numbered it, or late trades met one that sets high
+        and low but not last: such a trade makes no bar, yet counts when the pool rebuilds one.
+        """
+        inside = [t for t in self.trades if t.event_ns // MINUTE == minute]
+        odd = any(t.bits & (LAST | HILO) == HILO for t in inside) and any(t.late for t in inside)
+        return minute in self.unpriced or (minute in self.amended and odd)
 
     def bar(self, minute: int) -> tuple[float, ...]:
         """open, high, low, close, volume, pv, trades; prices as a final bar if it is not open."""
