@@ -10,6 +10,7 @@ from engine.domain.tables import EngineTables
 from engine.errors import EngineError
 from engine.rules.compiler import CompiledRules
 from engine.rules.pack import unpack
+from shm.lane import Lane
 
 LANE_ALERT, LANE_END = 1, 2
 _KINDS = 8  # bits of the first word that hold the kind; above them the count of values
@@ -71,6 +72,26 @@ class MergeStage:
         self._stream_id = stream_id
         self._cap = tables.sizes.max_alerts_per_cycle
         self._rules: dict[int, CompiledRules] = {}
+        self._peeked: MergedCycle | None = None
+
+    def recover(self) -> int:
+        """Finish a release that a kill cut short between two lanes; the last cycle released.
+
+        A lane that is one cycle behind the others still holds what was durable before the first
+        head moved.
+        """
+        self._peeked = None
+        ahead = max(_next_n(lane) for lane in self._tables.lanes)
+        for lane in self._tables.lanes:
+            if _next_n(lane) == ahead:
+                continue
+            found = self._read_lane(lane.data, lane.head(), lane.tail(), [])
+            if found is None or int(found[1][1]) != ahead - 1:
+                raise EngineError(
+                    f"lane {lane.name} goes on with cycle {_next_n(lane)}, another with {ahead}."
+                )
+            lane.set_head(found[0])
+        return ahead - 1
 
     def rules(self, version: int) -> CompiledRules:
         """The rule set of a version, unpacked once. Raises RulesLostError."""
@@ -85,6 +106,11 @@ class MergeStage:
 
     def peek(self) -> MergedCycle | None:
         """The oldest cycle that every lane holds whole, or None. Moves nothing."""
+        if self._peeked is None:
+            self._peeked = self._gather()
+        return self._peeked
+
+    def _gather(self) -> MergedCycle | None:
         ends = []
         fired: list[_Fired] = []
         for lane in self._tables.lanes:
@@ -159,3 +185,12 @@ class MergeStage:
         room."""
         for lane, head in zip(self._tables.lanes, cycle.heads, strict=True):
             lane.set_head(head)
+        self._peeked = None
+
+
+def _next_n(lane: Lane) -> int:
+    """The cycle that a lane goes on with: its oldest one, or the one after its last."""
+    head, tail = lane.head(), lane.tail()
+    if head < tail:
+        return int(lane.data[head & (lane.slots - 1)][1])
+    return int(lane.data[(tail - 1) & (lane.slots - 1)][1]) + 1 if tail else 1

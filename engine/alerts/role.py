@@ -2,38 +2,112 @@
 
 from engine.alerts.service import AlertService
 from engine.config.running import Running
+from engine.storage.errors import SpoolError, SpoolFullError, StoreError
 from engine.storage.spool import Spool
 from engine.storage.sqlite import SqliteAlertStore
 from ipc.loop import run_loop
 from ipc.roles import RoleContext
+from shm.clock import monotonic_ns
+
+_AGAIN_NS = 1_000_000_000
+
+
+class Desk:
+    """Spool, store and service of this process. A failing disk holds alerts up and is told every
+    second; nothing is given up: what is in the lanes and the spool stays there until it is stored.
+    """
+
+    def __init__(self, ctx: RoleContext) -> None:
+        self._ctx = ctx
+        self._running: Running = ctx.shared
+        self._spool: Spool | None = None
+        self._store: SqliteAlertStore | None = None
+        self._service: AlertService | None = None
+        self._again_ns = 0
+        self._capped = 0
+        workers = range(self._running.tables.sizes.workers)
+        self._awake = [*(f"scan{worker}" for worker in workers), "recorder", "web"]
+
+    @property
+    def idle(self) -> bool:
+        """True when nothing that is committed waits for the disk."""
+        return self._service is not None and self._service.idle
+
+    def step(self) -> bool:
+        """Take and store what is there. True when something moved."""
+        try:
+            if self._service is None:
+                if monotonic_ns() < self._again_ns:
+                    return False
+                self._service = self._open()
+            moved = self._service.step()
+        except (SpoolError, SpoolFullError, StoreError) as error:
+            self._held_up(error)
+            return False
+        if moved:
+            self._tell(self._service)
+        return moved
+
+    def _open(self) -> AlertService:
+        running = self._running
+        if self._store is None:
+            self._store = SqliteAlertStore(running.alerts_path)
+        if self._spool is None:
+            self._spool = Spool(running.spool_path)
+            if self._spool.cut_bytes:
+                self._ctx.log.warning("spool_cut", bytes=self._spool.cut_bytes)
+        self._capped = 0
+        return AlertService(running.tables, running.stream, self._spool, self._store)
+
+    def _held_up(self, error: SpoolError | SpoolFullError | StoreError) -> None:
+        """Say it; open again what cannot be used any more. A file that is no spool ends the
+        process: trying again does not mend it."""
+        if isinstance(error, SpoolError) and not error.errno:
+            raise error
+        now_ns = monotonic_ns()
+        if now_ns >= self._again_ns:
+            self._ctx.log.error("alerts_held_up", reason=str(error))
+            self._ctx.telemetry.count("errors_total")
+            self._again_ns = now_ns + _AGAIN_NS
+        if isinstance(error, SpoolError):
+            self._spool = self._service = None
+        elif isinstance(error, StoreError) and error.final:
+            self._store = self._service = None
+
+    def _tell(self, service: AlertService) -> None:
+        ctx = self._ctx
+        ctx.progress(service.last_n)
+        ctx.telemetry.set("alerts_emitted_total", service.stored)
+        ctx.telemetry.count("alerts_capped_total", service.capped - self._capped)
+        self._capped = service.capped
+        for latency_ns in service.latencies_ns:
+            ctx.telemetry.observe("tick_to_alert_seconds", latency_ns)
+        service.latencies_ns.clear()
+        for key in self._awake:
+            ctx.wake.notify(key)
+
+    def finish(self, within_ms: int) -> None:
+        """The workers have stopped: go on until all they committed is on the tape and stored."""
+        deadline_ns = monotonic_ns() + within_ms * 1_000_000
+        while self.step() or not self.idle:
+            self._ctx.beat()
+            if monotonic_ns() > deadline_ns:
+                self._ctx.log.error("alerts_left", reason="they are stored after the next start")
+                return
+            if not self.idle:
+                self._ctx.wake.notify("recorder")
+                self._ctx.wake.wait(0.005)
+
+    def close(self) -> None:
+        """Close both files."""
+        for file in (self._spool, self._store):
+            if file is not None:
+                file.close()
 
 
 def main(ctx: RoleContext) -> None:
     """Entry of the role. On a wish to stop it goes on until what is committed is stored."""
-    running: Running = ctx.shared
-    store = SqliteAlertStore(running.alerts_path)
-    spool = Spool(running.spool_path)
-    if spool.cut_bytes:
-        ctx.log.warning("spool_cut", bytes=spool.cut_bytes)
-    service = AlertService(running.tables, running.stream, spool, store)
-    workers = [f"scan{worker}" for worker in range(running.tables.sizes.workers)]
-
-    def step() -> bool:
-        if not service.step():
-            return False
-        ctx.progress(service.last_n)
-        telemetry = ctx.telemetry
-        telemetry.set("alerts_emitted_total", service.stored)
-        telemetry.set("alerts_capped_total", service.capped)
-        for latency_ns in service.latencies_ns:
-            telemetry.observe("tick_to_alert_seconds", latency_ns)
-        service.latencies_ns.clear()
-        for key in (*workers, "recorder", "web"):
-            ctx.wake.notify(key)
-        return True
-
-    run_loop(ctx, step)
-    while step():
-        ctx.beat()
-    spool.close()
-    store.close()
+    desk = Desk(ctx)
+    run_loop(ctx, desk.step)
+    desk.finish(ctx.shared.config.supervisor.stop_timeout_ms * 3 // 4)
+    desk.close()

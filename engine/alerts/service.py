@@ -1,8 +1,7 @@
 """The alert service: merge, spool, store; every alert exactly once whatever is killed.
 
 An alert leaves the lane only when it is in the spool on disk, and enters the spool only when its
-cycle is on the
-tape. The store ignores an id it already holds, so redoing any step is harmless.
+cycle is on the tape. The store ignores an id it already holds, so redoing any step is harmless.
 """
 
 import msgspec
@@ -14,8 +13,10 @@ from engine.domain.tables import (
     FLOW_ALERTED_RULES,
     FLOW_DURABLE_N,
     FLOW_STORED,
+    FLOW_UNRECORDED,
     EngineTables,
 )
+from engine.storage.errors import SpoolFullError, StoreError
 from engine.storage.ports import AlertStore, StoredAlert
 from engine.storage.spool import Spool
 from shm import clock
@@ -23,6 +24,9 @@ from shm.fences import read_word, write_word
 from shm.words import WORD_STRIDE
 
 _MAX_CYCLES = 64
+_MAX_STORED = 4096  # alerts of one transaction
+_STORE_AGAIN_NS = 1_000_000_000
+_RECORDER = "recorder"
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(StoredAlert).decode
@@ -31,8 +35,8 @@ _decode = msgspec.msgpack.Decoder(StoredAlert).decode
 class AlertService:
     """Takes merged cycles as they become durable.
 
-    stored, fired, suppressed, capped: counts since this process started. last_t_ns: T_k of the
-    last cycle taken.
+    stored: alerts of this stream in the store. fired, suppressed, capped: counts since this process
+    started. last_n: the last cycle taken from the lanes; last_t_ns: its T_k, 0 before the first.
     """
 
     def __init__(
@@ -44,26 +48,56 @@ class AlertService:
         self._spool = spool
         self._store = store
         self._stored_to = spool.base
-        self.stored = self.fired = self.suppressed = self.capped = 0
-        self.last_n = 0
+        # Stamps are engine time, like recv_ns and decided_ns: stepping the wall clock bends none.
+        self._anchor = clock.Anchor(stream.anchor_ns)
+        self._store_again_ns = 0
+        self.stored = store.count(stream.stream_id)
+        self.fired = self.suppressed = self.capped = 0
+        self.last_n = self._merge.recover()
         self.last_t_ns = 0
         self.latencies_ns: list[int] = []
+        self._announce()
+
+    @property
+    def idle(self) -> bool:
+        """True when no whole cycle waits in the lanes and no alert in the spool."""
+        return self._stored_to == self._spool.end and self._merge.peek() is None
 
     def step(self) -> bool:
-        """Take what is durable, then bring the spool to the store. True when something moved."""
-        moved = False
-        for _ in range(_MAX_CYCLES):
-            if not self._take():
-                break
-            moved = True
-        return self._store_spooled() or moved
+        """Take what is durable, then bring the spool to the store. True when something moved.
+
+        Raises SpoolFullError and StoreError (not final): nothing is lost, call again. Raises
+        SpoolError and StoreError (final): a new service over the same file goes on.
+        """
+        moved, full = False, None
+        try:
+            for _ in range(_MAX_CYCLES):
+                if not self._take():
+                    break
+                moved = True
+        except SpoolFullError as error:
+            full = error  # only the store can make room, so it has its turn first
+        moved = self._store_spooled() or moved
+        if full is not None and not moved:
+            raise full
+        return moved
 
     def _word(self, word: int) -> int:
         return int(read_word(self._tables.flow, word * WORD_STRIDE))
 
+    def _set(self, word: int, value: int) -> None:
+        write_word(self._tables.flow, word * WORD_STRIDE, value)
+
+    def _may_leave(self, n: int) -> bool:
+        """True when cycle n is on the tape, or never will be: the recorder gave up or was
+        overtaken."""
+        if self._word(FLOW_DURABLE_N) >= n or self._word(FLOW_UNRECORDED):
+            return True
+        return self._tables.decisions.dropped(_RECORDER)
+
     def _take(self) -> bool:
         cycle = self._merge.peek()
-        if cycle is None or (cycle.alerts and self._word(FLOW_DURABLE_N) < cycle.n):
+        if cycle is None or (cycle.alerts and not self._may_leave(cycle.n)):
             return False
         if cycle.alerts:
             self._spool.append([_encode(alert) for alert in self._records(cycle)])
@@ -72,23 +106,21 @@ class AlertService:
         self.suppressed += cycle.suppressed
         self.capped += cycle.fired - len(cycle.alerts)
         self.last_n, self.last_t_ns = cycle.n, cycle.t_ns
-        flow = self._tables.flow
         decision = self._tables.decisions.copy(cycle.n - 1, cycle.n)
         if decision is not None:
-            write_word(flow, FLOW_ALERTED_RULES * WORD_STRIDE, int(decision[0]["rules_version"]))
-        if not cycle.alerts:
-            self._announce(cycle.n)
+            self._set(FLOW_ALERTED_RULES, int(decision[0]["rules_version"]))
+        self._announce()
         return True
 
-    def _announce(self, n: int) -> None:
-        """Every alert up to cycle n is safe, but only once nothing waits in the spool."""
+    def _announce(self) -> None:
+        """Every alert up to last_n is safe, but only once nothing waits in the spool."""
         if self._stored_to == self._spool.end:
-            write_word(self._tables.flow, FLOW_ALERTED_N * WORD_STRIDE, n)
+            self._set(FLOW_ALERTED_N, max(self.last_n, self._word(FLOW_ALERTED_N)))
 
     def _records(self, cycle: MergedCycle) -> list[StoredAlert]:
         decision = self._tables.decisions.copy(cycle.n - 1, cycle.n)
-        decided_ns = None if decision is None else int(decision[0]["decided_ns"])
-        committed_ns = clock.realtime_ns()
+        decided_ns = None if decision is None else int(decision[0]["decided_ns"]) or None
+        committed_ns = clock.engine_now_ns(self._anchor)
         return [
             StoredAlert(
                 alert_id=alert.alert_id,
@@ -107,24 +139,29 @@ class AlertService:
 
     def _store_spooled(self) -> bool:
         """Bring new frames to the store in one transaction, then let the spool forget them."""
-        if self._stored_to == self._spool.end:
+        if self._stored_to == self._spool.end or clock.monotonic_ns() < self._store_again_ns:
             return False
         alerts = []
         position = self._stored_to
-        stored_ns = clock.realtime_ns()
+        stored_ns = clock.engine_now_ns(self._anchor)
         for after, payload in self._spool.read(position):
-            alert = _decode(payload)
-            alerts.append(msgspec.structs.replace(alert, stored_ns=stored_ns))
+            alerts.append(msgspec.structs.replace(_decode(payload), stored_ns=stored_ns))
             position = after
-        self.stored += self._store.append(alerts)
-        self._note_latencies(alerts)
+            if len(alerts) == _MAX_STORED:
+                break
+        try:
+            fresh = self._store.append(alerts)
+        except StoreError:
+            self._store_again_ns = clock.monotonic_ns() + _STORE_AGAIN_NS
+            raise
         self._stored_to = position
-        if self._spool.used_bytes > self._spool.max_bytes // 16:
+        self.stored += fresh
+        if fresh == len(alerts):  # else a process before this one has told them
+            self._note_latencies(alerts)
+        if position == self._spool.end and self._spool.used_bytes > self._spool.max_bytes // 16:
             self._spool.drop(position)
-        write_word(
-            self._tables.flow, FLOW_STORED * WORD_STRIDE, self._word(FLOW_STORED) + len(alerts)
-        )
-        self._announce(self.last_n)
+        self._set(FLOW_STORED, self._word(FLOW_STORED) + len(alerts))
+        self._announce()
         return True
 
     def _note_latencies(self, alerts: list[StoredAlert]) -> None:

@@ -3,7 +3,7 @@ others."""
 
 import numpy as np
 
-from engine.bars.stage import BarsStage
+from engine.bars.stage import GATE, BarsStage
 from engine.config.running import Running
 from engine.domain import records
 from engine.domain.tables import FLOW_UNRECORDED
@@ -14,6 +14,9 @@ from shm.words import WORD_STRIDE
 
 _IDLE_S = 0.02
 _BLOCKED_S = 0.002
+_SAY_NS = 5_000_000_000
+_TOO_FAR = 3 / 4  # of a ring: live, a recorder that far behind us is overtaken
+_RECORDER = "recorder"
 
 
 class _Bars:
@@ -30,16 +33,70 @@ class _Bars:
         self.awake = ["indicators", "recorder"]
         self.awake += [f"scan{worker}" for worker in range(self.tables.sizes.workers)]
         self.waiting: np.void | None = None
+        self.blocked_ns = 0
+        self.unrecorded = False
 
     def decide(self) -> np.void | None:
         now_ns = clock.engine_now_ns(self.anchor)
+        flags = records.DECISION_UNRECORDED if self.is_unrecorded() else 0
         if not self.live:
-            return self.stage.decide_replay(decided_ns=now_ns)
-        return self.stage.decide_live(now_ns, self.wait_ns, decided_ns=now_ns)
+            return self.stage.decide_replay(flags, now_ns)
+        return self.stage.decide_live(
+            now_ns, self.wait_ns, flags | self.reanchored(), self.anchor.offset_ns, now_ns
+        )
+
+    def reanchored(self) -> int:
+        """The first decision after a resume says that the clock has a new anchor."""
+        resumed_n = self.ctx.shared.stream.resumed_n
+        return records.DECISION_REANCHORED if 0 < resumed_n == self.stage.n else 0
+
+    def is_unrecorded(self) -> bool:
+        """True once the recorder gave up or was overtaken; said once."""
+        tables = self.tables
+        if not self.unrecorded:
+            gave_up = read_word(tables.flow, FLOW_UNRECORDED * WORD_STRIDE) != 0
+            self.unrecorded = gave_up or tables.decisions.dropped(_RECORDER)
+            if self.unrecorded:
+                reason = "the recorder no longer keeps up: the tape ends with a gap"
+                self.ctx.log.error("unrecorded", reason=reason)
+        return self.unrecorded
+
+    def overtake(self) -> None:
+        """A live market does not wait: before a stalled recorder costs ticks, its gates go. It
+        notices, closes the tape with a gap and holds on to where we are then."""
+        tables = self.tables
+        ours = [*tables.ticks.rings, tables.control, tables.decisions]
+        behind = tables.bar_ring.free() < tables.sizes.bar_events or any(
+            ring.gate(GATE) - ring.gate(_RECORDER) > ring.capacity * _TOO_FAR for ring in ours
+        )
+        if behind:
+            for ring in (*ours, tables.bar_ring):
+                ring.drop_gate(_RECORDER)
+
+    def say_blocked(self) -> None:
+        """Nobody waits for ever in silence: a recorder that makes no room is named."""
+        now_ns = clock.monotonic_ns()
+        if self.waiting is None:
+            self.blocked_ns = now_ns
+        elif now_ns - self.blocked_ns > _SAY_NS:
+            self.blocked_ns = now_ns
+            self.ctx.telemetry.count("errors_total")
+            reason = "the recorder takes no bars: cycles wait for room in the bar ring"
+            self.ctx.log.error("blocked", reason=reason)
+
+    def finish(self, within_ms: int) -> None:
+        """Stay until indicators and scan have done the last cycle: they stop after us, and a cycle
+        on the tape must not lack its alerts."""
+        deadline_ns = clock.monotonic_ns() + within_ms * 1_000_000
+        while not self.stage.gates_ready(self.stage.n) and clock.monotonic_ns() < deadline_ns:
+            self.ctx.beat()
+            self.ctx.wake.wait(_BLOCKED_S)
 
     def step(self) -> bool:
         """One cycle, if it is due. A bar ring without room (the recorder is behind) is tried
         again."""
+        if self.live:
+            self.overtake()
         decision = self.waiting if self.waiting is not None else self.decide()
         if decision is None:
             return False
@@ -83,13 +140,9 @@ def main(ctx: RoleContext) -> None:
     """Entry of the role."""
     bars = _Bars(ctx)
     ctx.running()
-    unrecorded = False
     while not ctx.should_stop():
         ctx.beat()
         if not bars.step():
+            bars.say_blocked()
             ctx.wake.wait(bars.sleep_s())
-        if not unrecorded and read_word(bars.tables.flow, FLOW_UNRECORDED * WORD_STRIDE):
-            unrecorded = True
-            ctx.log.error(
-                "unrecorded", reason="the recorder gave up; the tape has a gap from here on"
-            )
+    bars.finish(ctx.shared.config.supervisor.stop_timeout_ms * 3 // 4)

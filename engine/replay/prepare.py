@@ -2,11 +2,9 @@
 one."""
 
 import hashlib
-import os
 import uuid
 from pathlib import Path
 
-import msgspec
 import numpy as np
 
 from engine.alerts.merge import MergedCycle
@@ -23,7 +21,8 @@ from engine.replay.builder import Builder, alert_config
 from engine.replay.fingerprint import code_fingerprint
 from engine.replay.genesis import Genesis, encode, load, restore
 from engine.replay.harness import Harness
-from engine.replay.recorder import bar_row
+from engine.replay.open_stream import OpenStream, recall, remember, write_durably
+from engine.replay.recorder import bar_rows
 from engine.replay.tape import TapeHeader, TapeReader, TapeWriter
 from engine.rules.compiler import CompiledRules
 from engine.storage.ports import StoredAlert
@@ -35,15 +34,7 @@ from shm.words import WORD_STRIDE
 
 GENESIS_NAME = "genesis.bin"
 TAPE_NAME = "tape.bin"
-_POINTER = "stream.json"
 _SAY_EVERY_S = 2.0
-
-
-class OpenStream(msgspec.Struct, frozen=True):
-    """The stream that the data directory works on: read at the next start."""
-
-    stream_id: str
-    genesis_sha256: str
 
 
 def stream_directory(data_dir: Path, stream_id: str) -> Path:
@@ -66,9 +57,8 @@ def prepare(
 def _resumable(config: Config, data_dir: Path, log: Log) -> tuple[OpenStream, Genesis] | None:
     """The open stream and its genesis if code, settings and input still match and its tape has no
     end."""
-    try:
-        pointer = msgspec.json.decode((data_dir / _POINTER).read_bytes(), type=OpenStream)
-    except (OSError, msgspec.DecodeError):
+    pointer = recall(data_dir)
+    if pointer is None:
         return None
     directory = stream_directory(data_dir, pointer.stream_id)
     try:
@@ -77,23 +67,25 @@ def _resumable(config: Config, data_dir: Path, log: Log) -> tuple[OpenStream, Ge
             why = "the code has changed"
         elif genesis.header.config != alert_config(config):
             why = "the configuration has changed"
-        elif _tape_state(directory / TAPE_NAME, genesis, pointer):
-            return pointer, genesis
         else:
-            why = "it was ended in order"
+            why = _why_closed(directory / TAPE_NAME, genesis, pointer)
+            if not why:
+                return pointer, genesis
     except EngineError as error:
         why = str(error)
     log.info("new_stream", before=pointer.stream_id, reason=why)
     return None
 
 
-def _tape_state(path: Path, genesis: Genesis, pointer: OpenStream) -> bool:
-    """True when the tape is open; cuts what a crash left torn at its end."""
+def _why_closed(path: Path, genesis: Genesis, pointer: OpenStream) -> str:
+    """Why a tape cannot be gone on with, empty when it can; cuts what a crash left torn."""
     if not path.exists():
-        return False
+        return "it has no tape"
     writer = TapeWriter(path, tape_header(genesis, pointer.genesis_sha256))
     writer.close()
-    return not writer.ended
+    if writer.ended:
+        return "it was ended in order"
+    return "its tape has a gap" if writer.gapped else ""
 
 
 def tape_header(genesis: Genesis, genesis_sha256: str) -> TapeHeader:
@@ -139,7 +131,7 @@ class _Sinks:
             self._flush()
 
     def take_bars(self, events: np.ndarray) -> None:
-        self._bars.upsert([bar_row(self._tables, self._stream_id, event) for event in events])
+        self._bars.upsert(bar_rows(self._tables, self._stream_id, events))
 
     def _flush(self) -> None:
         if self._waiting:
@@ -231,31 +223,17 @@ def _begin(
     directory = stream_directory(data_dir, stream_id)
     directory.mkdir(parents=True, exist_ok=True)
     content = encode(genesis)
-    _write_durably(directory / GENESIS_NAME, content)
+    write_durably(directory / GENESIS_NAME, content)
     pointer = OpenStream(stream_id, hashlib.sha256(content).hexdigest())
     tape = directory / TAPE_NAME
     tape.unlink(missing_ok=True)
     if config.tape.record:
         TapeWriter(tape, tape_header(genesis, pointer.genesis_sha256)).close()
-    _write_durably(data_dir / _POINTER, msgspec.json.encode(pointer))
+    remember(data_dir, pointer)
     restore(tables, genesis)
     _set_flow(tables, 0)
     _remove_old(config, data_dir, stream_id, log)
     return _info(config, genesis, pointer, directory, 0)
-
-
-def _write_durably(path: Path, content: bytes) -> None:
-    temporary = path.with_suffix(".new")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.rename(path)
-    fd = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _remove_old(config: Config, data_dir: Path, keep: str, log: Log) -> None:

@@ -12,7 +12,9 @@ from engine.domain.tables import (
     EngineTables,
 )
 from engine.replay.tape import TapeError, TapeWriter
+from engine.storage.errors import StoreError
 from engine.storage.ports import BarRow, BarStore
+from shm import clock
 from shm.fences import read_word, write_word
 from shm.ring import Ring
 from shm.words import WORD_STRIDE
@@ -20,6 +22,7 @@ from shm.words import WORD_STRIDE
 GATE = "recorder"
 _MAX_CYCLES = 512
 _MAX_BARS = 20_000
+_STORE_AGAIN_NS = 1_000_000_000
 
 
 def _records(ring: Ring, start: int, end: int) -> np.ndarray:
@@ -27,11 +30,11 @@ def _records(ring: Ring, start: int, end: int) -> np.ndarray:
     return np.concatenate(ring.slices(start, end))
 
 
-def bar_row(tables: EngineTables, stream_id: str, event: np.void) -> BarRow:
-    """A bar event as the bar store keeps it."""
+def bar_row(symbol: str, stream_id: str, event: np.void, n: int) -> BarRow:
+    """A bar event as the bar store keeps it; n: the cycle it is counted to."""
     bar = event["bar"]
     return BarRow(
-        symbol=tables.names.get(int(event["sym"])),
+        symbol=symbol,
         minute_ns=int(bar["minute"]) * records.NS_PER_MINUTE,
         open=float(bar["open"]),
         high=float(bar["high"]),
@@ -41,15 +44,26 @@ def bar_row(tables: EngineTables, stream_id: str, event: np.void) -> BarRow:
         pv=float(bar["pv"]),
         trades=int(bar["trades"]),
         flags=int(bar["flags"]),
-        n=int(event["n"]),
+        n=n,
         stream_id=stream_id,
     )
+
+
+def bar_rows(tables: EngineTables, stream_id: str, events: np.ndarray) -> list[BarRow]:
+    """Bar events of a stream as the bar store keeps them."""
+    return [
+        bar_row(tables.names.get(int(event["sym"])), stream_id, event, int(event["n"]))
+        for event in events
+    ]
 
 
 class RecorderStage:
     """Takes whole cycles from the decision ring, makes them durable, then moves its gates.
 
     writer None: nothing is recorded (tape.record = false) and the gates just move.
+    unrecorded: the tape was given up; the stream goes on without it. failures: sentences that
+    nobody has told yet. store_failed: the bar store has to be opened again (`use_store`).
+    bars_lost: final bars that never reached the store because it refused them for too long.
     """
 
     def __init__(
@@ -59,21 +73,39 @@ class RecorderStage:
         self._writer = writer
         self._store = store
         self._stream_id = stream_id
-        self.failure: str | None = None
-        self.unrecorded = False
-        self.bars_stored = 0
+        self._store_again_ns = 0
+        self.failures: list[str] = []
+        self.unrecorded = bool(self._word(FLOW_UNRECORDED))
+        self.store_failed = False
+        self.bars_stored = self.bars_lost = 0
 
+    # -- start -----------------------------------------------------------------------------------
     def recover(self) -> None:
         """Go on after what the tape holds: a killed recorder may have written more than its gates
-        say."""
-        if self._writer is None or self._writer.last_n <= self.durable_n:
+        say. A tape that holds less, or that was given up before, is not gone on with."""
+        writer = self._writer
+        if writer is None:
             return
-        self._move_gates(
-            self._writer.last_n, self._writer.tick_positions, self._writer.control_position
-        )
+        if self.unrecorded or writer.gapped:
+            self.give_up("the tape was closed before")
+        elif writer.last_n < self.durable_n:
+            self.give_up(
+                f"the tape {writer.path} ends with cycle {writer.last_n}, but {self.durable_n} "
+                "were recorded"
+            )
+        elif writer.last_n > self.durable_n:
+            self._move_gates(writer.last_n, writer.tick_positions, writer.control_position)
 
+    def use_store(self, store: BarStore) -> None:
+        """Go on with a bar store that was opened again."""
+        self._store = store
+        self.store_failed = False
+
+    # -- one step --------------------------------------------------------------------------------
     def step(self) -> bool:
         """Record what is there. True when something moved."""
+        if self._overtaken():
+            self._rejoin()
         moved = self._cycles()
         moved = self._bars() or moved
         return self._finish() or moved
@@ -81,13 +113,22 @@ class RecorderStage:
     @property
     def durable_n(self) -> int:
         """Newest cycle on disk."""
-        return int(read_word(self._tables.flow, FLOW_DURABLE_N * WORD_STRIDE))
+        return self._word(FLOW_DURABLE_N)
+
+    @property
+    def complete(self) -> bool:
+        """True when every cycle that was decided is on the tape and its alerts are stored."""
+        n = self.durable_n
+        return n == self._tables.decisions.tail() and self._word(FLOW_ALERTED_N) >= n
+
+    def _word(self, word: int) -> int:
+        return int(read_word(self._tables.flow, word * WORD_STRIDE))
 
     def _cycles(self) -> bool:
         ring = self._tables.decisions
         start = ring.gate(GATE)
         end = min(ring.tail(), start + _MAX_CYCLES)
-        if end == start:
+        if end <= start:
             return False
         decisions = _records(ring, start, end)
         last = decisions[-1]
@@ -95,7 +136,7 @@ class RecorderStage:
             try:
                 self._write(self._writer, decisions)
             except TapeError as error:
-                self._give_up(error)
+                self.give_up(str(error))
         self._move_gates(
             int(last["n"]), [int(p) for p in last["tick_end"]], int(last["control_end"])
         )
@@ -104,23 +145,21 @@ class RecorderStage:
     def _write(self, writer: TapeWriter, decisions: np.ndarray) -> None:
         tables = self._tables
         last = decisions[-1]
-        for version in sorted({int(v) for v in decisions["rules_version"]}):
-            content = tables.rules.read(version) if version else None
-            if content is not None:
-                writer.rules(version, content)
         ticks = [
-            ring.slices(ring.gate(GATE), int(last["tick_end"][feed]))
+            [_records(ring, ring.gate(GATE), int(last["tick_end"][feed]))]
             for feed, ring in enumerate(tables.ticks.rings)
         ]
-        controls = tables.control.slices(writer.control_position, int(last["control_end"]))
-        writer.cycles(decisions, ticks, controls)
-
-    def _give_up(self, error: TapeError) -> None:
-        """Stop gating: alerts matter more than the tape, and the user is told."""
-        self.failure = str(error)
-        self.unrecorded = True
-        self._writer = None
-        write_word(self._tables.flow, FLOW_UNRECORDED * WORD_STRIDE, 1)
+        controls = _records(tables.control, writer.control_position, int(last["control_end"]))
+        if self._overtaken():  # while they were copied: they may be somebody else's bytes
+            raise TapeError("the recorder was overtaken.")
+        for version in sorted({int(v) for v in decisions["rules_version"]} - {0}):
+            if version in writer.rules_versions:
+                continue
+            content = tables.rules.read(version)
+            if content is None:
+                raise TapeError(f"rules version {version} is gone before it was recorded.")
+            writer.rules(version, content)
+        writer.cycles(decisions, ticks, [controls])
 
     def _move_gates(self, n: int, tick_positions: list[int], control_position: int) -> None:
         tables = self._tables
@@ -130,37 +169,103 @@ class RecorderStage:
         tables.decisions.set_gate(GATE, n)  # the decision of cycle n lies at position n - 1
         write_word(tables.flow, FLOW_DURABLE_N * WORD_STRIDE, n)
 
+    # -- giving up -------------------------------------------------------------------------------
+    def give_up(self, why: str) -> None:
+        """Go on without the tape: alerts matter more than it, and the user is told. The tape is
+        closed with a gap if it can still be written."""
+        self.failures.append(f"The stream goes on unrecorded: {why.rstrip('.')}.")
+        self.unrecorded = True
+        if self._writer is not None:
+            try:
+                self._writer.gap()
+            except TapeError as error:
+                self.failures.append(str(error))
+            self._writer.close()
+            self._writer = None
+        write_word(self._tables.flow, FLOW_UNRECORDED * WORD_STRIDE, 1)
+
+    def _gated(self) -> list[Ring]:
+        tables = self._tables
+        return [*tables.ticks.rings, tables.control, tables.decisions, tables.bar_ring]
+
+    def _overtaken(self) -> bool:
+        return any(ring.dropped(GATE) for ring in self._gated())
+
+    def _rejoin(self) -> None:
+        """bars dropped our gates, because a live market does not wait: hold on to where it is."""
+        if not self.unrecorded:
+            self.give_up("the recorder was too slow and was overtaken")
+        for ring in self._gated():
+            if ring.dropped(GATE):
+                ring.rejoin(GATE)
+        write_word(
+            self._tables.flow, FLOW_DURABLE_N * WORD_STRIDE, self._tables.decisions.gate(GATE)
+        )
+
+    # -- bars ------------------------------------------------------------------------------------
     def _bars(self) -> bool:
         ring = self._tables.bar_ring
         start = ring.gate(GATE)
         end = min(ring.tail(), start + _MAX_BARS)
-        if end == start:
+        if end <= start or (clock.monotonic_ns() < self._store_again_ns and not self._holds_up()):
             return False
         events = _records(ring, start, end)
         # A bar of a cycle that is not on disk could be decided differently after a crash.
         durable = int(np.searchsorted(events["n"], self.durable_n, side="right"))
         if durable == 0:
             return False
-        self._store.upsert(
-            [bar_row(self._tables, self._stream_id, event) for event in events[:durable]]
-        )
+        try:
+            self._store.upsert(bar_rows(self._tables, self._stream_id, events[:durable]))
+            self.bars_stored += durable
+        except StoreError as error:
+            if not self._refused(error):
+                return False
+            self.bars_lost += durable
+            self.failures.append(
+                f"{durable} final bars are not in the bar store: the next cycle needed their room."
+            )
         ring.set_gate(GATE, start + durable)
-        self.bars_stored += durable
         return True
 
+    def _holds_up(self) -> bool:
+        """True when bars cannot go on before the bar ring has room."""
+        return self._tables.bar_ring.free() < self._tables.sizes.bar_events
+
+    def _refused(self, error: StoreError) -> bool:
+        """Note a failure of the store and try again later. True when that would stop the scan."""
+        self.failures.append(str(error))
+        self.store_failed = error.final
+        self._store_again_ns = clock.monotonic_ns() + _STORE_AGAIN_NS
+        return self._holds_up()
+
+    # -- the end ---------------------------------------------------------------------------------
     def _finish(self) -> bool:
         """Write the end record once the last cycle's alerts are safe; then nothing resumes this
         stream."""
         tables = self._tables
         n = self.durable_n
-        if n == 0 or read_word(tables.flow, FLOW_ENDED * WORD_STRIDE):
+        if n == 0 or self._word(FLOW_ENDED):
             return False
         last = tables.decisions.copy(n - 1, n)
         ended = last is not None and int(last[0]["flags"]) & records.DECISION_END
-        alerted = int(read_word(tables.flow, FLOW_ALERTED_N * WORD_STRIDE))
-        if not ended or alerted < n or tables.bar_ring.gate(GATE) < tables.bar_ring.tail():
+        if not ended or self._word(FLOW_ALERTED_N) < n:
             return False
-        if self._writer is not None:
-            self._writer.end()
+        if tables.bar_ring.gate(GATE) < tables.bar_ring.tail():
+            return False
+        self.end()
         write_word(tables.flow, FLOW_ENDED * WORD_STRIDE, 1)
         return True
+
+    def end(self) -> None:
+        """Write the end record."""
+        if self._writer is None:
+            return
+        try:
+            self._writer.end()
+        except TapeError as error:
+            self.give_up(str(error))
+
+    def close(self) -> None:
+        """Close the tape."""
+        if self._writer is not None:
+            self._writer.close()

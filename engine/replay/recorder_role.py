@@ -2,9 +2,11 @@
 stopped in order."""
 
 from engine.config.running import Running
-from engine.domain.tables import FLOW_ENDED
+from engine.domain.tables import FLOW_ENDED, FLOW_UNRECORDED
+from engine.replay.open_stream import forget
 from engine.replay.recorder import RecorderStage
-from engine.replay.tape import TapeHeader, TapeWriter
+from engine.replay.tape import TapeError, TapeHeader, TapeWriter
+from engine.storage.errors import StoreError
 from engine.storage.sqlite import SqliteBarStore
 from ipc.loop import run_loop
 from ipc.roles import RoleContext
@@ -14,10 +16,9 @@ from shm.words import WORD_STRIDE
 TAPE_NAME = "tape.bin"
 
 
-def _writer(running: Running) -> TapeWriter | None:
-    if not running.config.tape.record:
-        return None
-    stream = running.stream
+def _stage(running: Running) -> RecorderStage:
+    """The stage over the tape as it lies there. A tape that cannot be opened is given up."""
+    stream, writer, why = running.stream, None, ""
     header = TapeHeader(
         stream_id=stream.stream_id,
         genesis_sha256=stream.genesis_sha256,
@@ -26,42 +27,78 @@ def _writer(running: Running) -> TapeWriter | None:
         fingerprint=stream.fingerprint,
         simulated=stream.simulated,
     )
-    return TapeWriter(running.stream_dir / TAPE_NAME, header)
+    given_up = read_word(running.tables.flow, FLOW_UNRECORDED * WORD_STRIDE)
+    if running.config.tape.record and not given_up:
+        try:
+            writer = TapeWriter(running.stream_dir / TAPE_NAME, header)
+        except TapeError as error:
+            why = str(error)
+    store = SqliteBarStore(running.bars_path)
+    stage = RecorderStage(running.tables, writer, store, stream.stream_id)
+    if why:
+        stage.give_up(why)
+    stage.recover()
+    return stage
+
+
+class _Recorder:
+    def __init__(self, ctx: RoleContext) -> None:
+        self.ctx = ctx
+        self.running: Running = ctx.shared
+        self.stage = _stage(self.running)
+        self._asked = False
+        self._tell()
+
+    def step(self) -> bool:
+        """Record what is there; ask for what follows the end of the stream."""
+        stage, ctx = self.stage, self.ctx
+        moved = stage.step()
+        if stage.failures:
+            self._tell()
+        if moved:
+            ctx.progress(stage.durable_n)
+            ctx.wake.notify("alerts")
+        flow = self.running.tables.flow
+        if not self._asked and read_word(flow, FLOW_ENDED * WORD_STRIDE):
+            self._asked = True
+            if self.running.config.feed.loop:
+                ctx.request("restart")
+            elif self.running.config.feed.stop_at_end:
+                ctx.request("stop", reason="the recording ended", exit_code=0)
+        return moved
+
+    def _tell(self) -> None:
+        """Say what failed. A stream that is not on tape must not be resumed from it."""
+        stage = self.stage
+        for sentence in stage.failures:
+            self.ctx.log.error("recording_failed", reason=sentence)
+            self.ctx.telemetry.count("errors_total")
+        stage.failures.clear()
+        if stage.unrecorded:
+            forget(self.running.data_dir)
+        if stage.store_failed:
+            try:
+                stage.use_store(SqliteBarStore(self.running.bars_path))
+            except StoreError as error:
+                self.ctx.log.error("recording_failed", reason=str(error))
+
+    def finish(self) -> None:
+        """Everybody else has stopped. A replay that was stopped begins anew at the next start,
+        unless a cycle's alerts are still to come: then it is resumed."""
+        while self.step():
+            self.ctx.beat()
+        if not self.running.stream.live and not self.stage.unrecorded:
+            if self.stage.complete:
+                self.stage.end()
+            else:
+                self.ctx.log.warning("not_ended", reason="the stream is resumed at the next start")
+        if self.stage.failures:
+            self._tell()
+        self.stage.close()
 
 
 def main(ctx: RoleContext) -> None:
     """Entry of the role."""
-    running: Running = ctx.shared
-    writer = _writer(running)
-    store = SqliteBarStore(running.bars_path)
-    stage = RecorderStage(running.tables, writer, store, running.stream.stream_id)
-    stage.recover()
-    flow = running.tables.flow
-    asked = False
-
-    def step() -> bool:
-        nonlocal asked
-        moved = stage.step()
-        if stage.failure:
-            ctx.log.error("tape_closed", reason=stage.failure)
-            ctx.telemetry.count("errors_total")
-            stage.failure = None
-        if moved:
-            ctx.progress(stage.durable_n)
-            ctx.wake.notify("alerts")
-        if not asked and read_word(flow, FLOW_ENDED * WORD_STRIDE):
-            asked = True
-            if running.config.feed.loop:
-                ctx.request("restart")
-            elif running.config.feed.stop_at_end:
-                ctx.request("stop", reason="the recording ended", exit_code=0)
-        return moved
-
-    run_loop(ctx, step)
-    while step():
-        ctx.beat()
-    if writer is not None and not stage.unrecorded:
-        if not running.stream.live:
-            writer.end()  # a replay that was stopped begins anew at the next start
-        writer.close()
-    store.close()
+    recorder = _Recorder(ctx)
+    run_loop(ctx, recorder.step)
+    recorder.finish()

@@ -11,6 +11,7 @@ A torn block at the end of the file is cut on opening: cycles are durable block 
 """
 
 import dataclasses
+import mmap
 import os
 import zlib
 from collections.abc import Iterator, Sequence
@@ -164,20 +165,26 @@ class TapeReader:
 class TapeWriter:
     """Appends blocks; a block is durable when its call returns.
 
-    last_n, ended: where the file stands (after opening, after the last whole block).
+    last_n, ended, gapped: where the file stands (after opening, after the last whole block): its
+    last cycle, whether the stream ended, whether it goes on without this tape. Then nothing more
+    is written.
     """
 
     def __init__(self, path: Path, header: TapeHeader) -> None:
         self.path = path
         self.last_n = 0
-        self.ended = False
+        self.ended = self.gapped = False
         self.rules_versions: set[int] = set()
         self.tick_positions = [0] * records.MAX_FEEDS
         self.control_position = 0
-        if path.exists() and path.stat().st_size > len(MAGIC):
-            self._open_existing(header)
-        else:
-            self._create(header)
+        self._end = 0
+        try:
+            if path.exists() and path.stat().st_size > len(MAGIC):
+                self._open_existing(header)
+            else:
+                self._create(header)
+        except OSError as error:
+            raise TapeError(f"the tape {path} cannot be opened: {error.strerror}.") from error
 
     def _create(self, header: TapeHeader) -> None:
         encoded = msgspec.json.encode(header)
@@ -189,7 +196,7 @@ class TapeWriter:
         temporary.rename(self.path)
         _sync_directory(self.path.parent)
         self._file = self.path.open("r+b", buffering=0)
-        self._file.seek(0, os.SEEK_END)
+        self._end = self._file.seek(0, os.SEEK_END)
 
     def _open_existing(self, header: TapeHeader) -> None:
         self._file = self.path.open("r+b", buffering=0)
@@ -198,26 +205,33 @@ class TapeWriter:
             raise TapeError(
                 f"{self.path} belongs to stream {found.stream_id}, not to {header.stream_id}."
             )
-        end = self._file.tell()
-        while (raw := _read_block(self._file)) is not None:
-            head, stored = raw
-            self._note(head, stored)
-            end = self._file.tell()
-        self._file.truncate(end)
-        self._file.seek(end)
+        self._end = self._file.tell()
+        self._take_blocks()
+        self._file.truncate(self._end)
+        self._file.seek(self._end)
         os.fdatasync(self._file.fileno())
 
-    def _note(self, head: np.ndarray, stored: bytes) -> None:
-        kind = int(head["kind"])
-        if kind == RULES:
-            self.rules_versions.add(int(head["first_n"]))
-        elif kind == END:
-            self.ended = True
-        elif kind == CYCLES:
-            self.last_n = int(head["last_n"])
-            payload = zlib.decompress(stored) if head["compressed"] else stored
-            decisions = np.frombuffer(payload, records.DECISION, int(head["decisions"]))
-            self._advance(decisions)
+    def _take_blocks(self) -> None:
+        """Learn from the blocks there where the file stands. Only the newest can be torn: every
+        block was durable before the next one was begun, so the others are just counted."""
+        with mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            heads = list(_heads(data, self._end))
+            while heads and not _is_whole(data, *heads[-1]):
+                heads.pop()
+            for at, head in heads:
+                kind = int(head["kind"])
+                self.ended |= kind == END
+                self.gapped |= kind == GAP
+                if kind == RULES:
+                    self.rules_versions.add(int(head["first_n"]))
+                self._end = at + BLOCK_HEAD.itemsize + int(head["stored_bytes"])
+            newest = next((one for one in reversed(heads) if one[1]["kind"] == CYCLES), None)
+            if newest is not None:
+                at, head = newest
+                start = at + BLOCK_HEAD.itemsize
+                stored = data[start : start + int(head["stored_bytes"])]
+                payload = zlib.decompress(stored) if head["compressed"] else stored
+                self._advance(np.frombuffer(payload, records.DECISION, int(head["decisions"])))
 
     def _advance(self, decisions: np.ndarray) -> None:
         last = decisions[-1]
@@ -226,6 +240,8 @@ class TapeWriter:
         self.control_position = int(last["control_end"])
 
     def _write(self, data: bytes) -> None:
+        if self.ended or self.gapped:
+            raise TapeError(f"the tape {self.path} is closed: nothing follows its last block.")
         view = memoryview(data)
         try:
             while view:
@@ -233,6 +249,7 @@ class TapeWriter:
             os.fdatasync(self._file.fileno())
         except OSError as error:  # after a failed fsync the page cache no longer tells the truth
             raise TapeError(f"the tape {self.path} cannot be written: {error.strerror}.") from error
+        self._end += len(data)
 
     def cycles(
         self,
@@ -267,9 +284,18 @@ class TapeWriter:
             self._other(END, self.last_n, self.last_n, b"")
             self.ended = True
 
-    def gap(self, last_n: int) -> None:
-        """Say that the cycles after last_n are not on this tape."""
-        self._other(GAP, last_n, last_n, b"")
+    def gap(self) -> None:
+        """Cut what a failed write left and say that the stream goes on without this tape. Nothing
+        follows. Raises TapeError when not even that can be written."""
+        if self.gapped:
+            return
+        try:
+            self._file.truncate(self._end)
+            self._file.seek(self._end)
+        except OSError as error:
+            raise TapeError(f"the tape {self.path} cannot be cut: {error.strerror}.") from error
+        self._other(GAP, self.last_n, self.last_n, b"")
+        self.gapped = True
 
     def _other(self, kind: int, first_n: int, last_n: int, content: bytes) -> None:
         head = np.zeros((), BLOCK_HEAD)
@@ -278,6 +304,24 @@ class TapeWriter:
 
     def close(self) -> None:
         self._file.close()
+
+
+def _heads(data: mmap.mmap, at: int) -> Iterator[tuple[int, np.void]]:
+    """Position and head of every block that lies in the file to its end, one after another."""
+    while at + BLOCK_HEAD.itemsize <= len(data):
+        head: np.void = np.frombuffer(data[at : at + BLOCK_HEAD.itemsize], BLOCK_HEAD)[0]
+        if head["magic"] != _BLOCK_MAGIC:
+            return
+        following = at + BLOCK_HEAD.itemsize + int(head["stored_bytes"])
+        if following > len(data):
+            return
+        yield at, head
+        at = following
+
+
+def _is_whole(data: mmap.mmap, at: int, head: np.void) -> bool:
+    start = at + BLOCK_HEAD.itemsize
+    return zlib.crc32(data[start : start + int(head["stored_bytes"])]) == int(head["crc"])
 
 
 def _sync_directory(path: Path) -> None:
