@@ -1,7 +1,5 @@
 """Which symbol id a ticker has: emptiest slice first; numbers of the feeds mapped to ids."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from engine.bars.errors import BarsError
@@ -30,15 +28,6 @@ def place(counts: np.ndarray, sizes: Sizes) -> int | None:
     symbol = worker * sizes.slice_rows + int(used[worker])
     counts[worker] += 1
     return symbol
-
-
-def assign_ids(tickers: Sequence[str], sizes: Sizes) -> list[int]:
-    """Ids for tickers admitted in this order into empty tables; BarsError beyond the capacity."""
-    counts = np.zeros(sizes.workers, np.int64)
-    ids = [place(counts, sizes) for _ in tickers]
-    if None in ids:
-        raise BarsError(f"{len(tickers)} tickers are more than the capacity of {sizes.capacity}")
-    return [symbol for symbol in ids if symbol is not None]
 
 
 def count_by_slice(names: Names, sizes: Sizes) -> np.ndarray:

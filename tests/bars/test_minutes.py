@@ -269,3 +269,13 @@ def test_the_event_list_never_grows_beyond_its_bound() -> None:
     assert floor.head["events_dropped"] == 3 and len(floor.tables.bar_ring.slices(0, 2)[0]) == 2
     assert floor.row()["volume"].sum() == 5
     assert (floor.tables.cell.events[:, 2] == guard).all()
+
+
+def test_a_slot_of_the_history_taken_by_a_newer_minute_is_too_late() -> None:
+    floor = Floor(history_bars=2)
+    floor.tables.session["grace_ns"] = 3600 * SECOND
+    minutes = [trade(0, 60 * minute + 1, 10 + minute, 1) for minute in range(5)]
+    events = floor.run(*minutes, until=242)
+    assert [minute for _, minute, _ in kinds(events)] == [0, 1, 2]
+    assert floor.run(trade(0, 2, 50, 1, recv=243), until=244) == []
+    assert floor.head["too_late"] == 1 and ohlc(floor.bar(2))[:4] == (12, 12, 12, 12)

@@ -213,3 +213,25 @@ def test_a_successor_executes_the_decision_it_finds() -> None:
     write_word(floor.tables.scan.words, 0 * WORD_STRIDE, 0)
     successor(floor)
     assert floor.stage.n == 1 and floor.head["t_ns"] == decision["t_ns"]
+
+
+def test_a_cycle_never_looks_at_what_it_will_overwrite() -> None:
+    floors = []
+    for kill in (None, kill_after_apply):
+        floor = Floor(build(pool_trades=8))
+        floor.run(*[trade(0, 0.01, 10 + i, 1, id=i) for i in range(8)], until=0.1)
+        floor.publish(cancel(0, 0.11, 1), *[trade(0, 0.12, 9, 1, id=9) for _ in range(4)])
+        floor.mark(0.2)
+        decision = floor.stage.decide_replay()
+        assert decision is not None
+        if kill is None:
+            assert floor.stage.execute(decision)
+        else:
+            with pytest.MonkeyPatch.context() as patch:
+                kill(floor, patch)
+                with pytest.raises(KilledError):
+                    floor.stage.execute(decision)
+            successor(floor)
+        floors.append(floor)
+    assert state(floors[0].tables) == state(floors[1].tables)
+    assert floors[0].head["unmatched"] == 1
