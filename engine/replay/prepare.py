@@ -21,6 +21,7 @@ from engine.replay.builder import Builder, alert_config
 from engine.replay.fingerprint import code_fingerprint
 from engine.replay.genesis import Genesis, encode, load, restore
 from engine.replay.harness import Harness
+from engine.replay.history_bars import HistoryBars
 from engine.replay.open_stream import OpenStream, recall, remember, write_durably
 from engine.replay.recorder import bar_rows
 from engine.replay.tape import TapeHeader, TapeReader, TapeWriter
@@ -211,15 +212,21 @@ def _begin(
     config: Config, tables: EngineTables, data_dir: Path, compiled: CompiledRules, log: Log
 ) -> StreamInfo:
     stream_id = config.engine.stream_id or uuid.uuid4().hex
+    history = HistoryBars()
     builder = Builder(
         config,
         stream_id,
         data_dir,
         compiled,
         say=lambda sentence: log.info("genesis", doing=sentence),
+        on_bars=history.take,
         now_ns=clock.realtime_ns(),
     )
     genesis = builder.build()
+    bars = SqliteBarStore(data_dir / "bars.db")
+    stored = history.store(bars, stream_id)
+    bars.close()
+    log.info("history", bars=stored)
     directory = stream_directory(data_dir, stream_id)
     directory.mkdir(parents=True, exist_ok=True)
     content = encode(genesis)

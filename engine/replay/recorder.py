@@ -17,6 +17,7 @@ from engine.storage.ports import BarRow, BarStore
 from shm import clock
 from shm.fences import read_word, write_word
 from shm.ring import Ring
+from shm.ring_nb import DROPPED
 from shm.words import WORD_STRIDE
 
 GATE = "recorder"
@@ -145,8 +146,11 @@ class RecorderStage:
     def _write(self, writer: TapeWriter, decisions: np.ndarray) -> None:
         tables = self._tables
         last = decisions[-1]
+        starts = [ring.gate(GATE) for ring in tables.ticks.rings]
+        if DROPPED in starts:
+            raise TapeError("the recorder was overtaken.")
         ticks = [
-            [_records(ring, ring.gate(GATE), int(last["tick_end"][feed]))]
+            [_records(ring, starts[feed], int(last["tick_end"][feed]))]
             for feed, ring in enumerate(tables.ticks.rings)
         ]
         controls = _records(tables.control, writer.control_position, int(last["control_end"]))

@@ -1,0 +1,1 @@
+"""Merging, spooling and storing alerts: each once, whatever is killed or full."""
