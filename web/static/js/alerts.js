@@ -24,9 +24,9 @@ export function Alerts() {
           <button aria-pressed=${!state.onlyFocused.value} onClick=${() => { state.onlyFocused.value = false; }}>All</button>
           <button aria-pressed=${state.onlyFocused.value} disabled=${!focused} onClick=${() => { state.onlyFocused.value = true; }}>${focused || "Symbol"}</button>
         </div>
+        ${waiting > 0 && html`<button class="waiting" data-testid="waiting" onClick=${release} title="The list stands still while you read; show the new ones">↑ ${waiting >= state.KEEP_ALERTS ? "many" : whole(waiting)} new</button>`}
         <span class="count">${state.status.value?.alerts != null ? `${whole(state.status.value.alerts)} fired` : ""}</span>
       </header>
-      ${waiting > 0 && html`<button class="waiting" data-testid="waiting" onClick=${release}>↑ ${waiting >= state.KEEP_ALERTS ? "many" : whole(waiting)} new ${waiting === 1 ? "alert" : "alerts"}</button>`}
       <div class="scroll" ref=${list} onScroll=${look}
         onPointerEnter=${(event) => { pointer.current = event.pointerType === "mouse"; look(); }}
         onPointerLeave=${() => { pointer.current = false; look(); }}>
