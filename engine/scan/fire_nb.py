@@ -10,8 +10,8 @@ from numba import njit, uint64
 from engine.domain.records import R_BLIND, R_HALTED, REF_TEST_ISSUE, REFERENCE
 from engine.rules.compiler import FLAG_EDGE, FLAG_HALT
 from engine.rules.evaluate_nb import WORD_BITS
-from engine.scan.bits_nb import lowest_bit, ones
 from engine.scan.cooldown_nb import BUCKET_WORDS, COOLING, STAMPED, bucket_nb, probe_nb
+from engine.scan.machine_nb import lowest_bit, ones, prefetch
 
 REF_WORDS = REFERENCE.itemsize // 8
 REF_FLAGS = int(REFERENCE.fields["flags"][1]) // 8  # type: ignore[index]
@@ -70,21 +70,35 @@ def order_nb(found, count, places, marks):
 
 
 @njit(cache=True, nogil=True)
-def gather_nb(bits, word, uid, cooldown_ms, table, t_ns, first, rank, found, count):
-    """Append the pairs of one word that do not cool to found; their new count."""
+def gather_nb(bits, word, uid, table, first, found, places, count):
+    """Append the symbols of one word (local numbers) to found, their buckets to places; new count.
+
+    The buckets lie anywhere in megabytes: all of a rule are on their way before one is looked at.
+    """
     buckets = table.shape[0] // BUCKET_WORDS
     while bits != uint64(0):
         local = word * WORD_BITS + lowest_bit(bits)
         bits &= bits - uint64(1)
-        answer = 0
-        if cooldown_ms > 0:
-            symbol = first + local
-            answer = probe_nb(table, bucket_nb(uid, symbol, buckets), uid, symbol, t_ns)
-        if answer != COOLING:
-            places = 1 if answer == STAMPED else answer << 1
-            found[count] = rank[local] << _RANK_SHIFT | places
-            count += 1
+        bucket = bucket_nb(uid, first + local, buckets)
+        prefetch(table, bucket * BUCKET_WORDS)
+        found[count], places[count] = local, bucket
+        count += 1
     return count
+
+
+@njit(cache=True, nogil=True)
+def drop_cooling_nb(uid, cooldown_ms, table, t_ns, first, rank, found, places, count):
+    """Turn gathered symbols into found pairs, without those that cool; how many are left."""
+    left = 0
+    for i in range(count):
+        local, answer = found[i], 0
+        if cooldown_ms > 0:
+            answer = probe_nb(table, places[i], uid, first + local, t_ns)
+        if answer != COOLING:
+            free = 1 if answer == STAMPED else answer << 1
+            found[left] = rank[local] << _RANK_SHIFT | free
+            left += 1
+    return left
 
 
 @njit(cache=True, nogil=True)
@@ -118,7 +132,7 @@ def fire_nb(
             for word in range(known.shape[0]):
                 counts[TRUE_PAIRS] += ones(roots[rule, first_word + word])
             continue
-        count, candidates = 0, 0
+        gathered = 0
         for word in range(known.shape[0]):
             bits = roots[rule, first_word + word]
             if bits == uint64(0):
@@ -129,9 +143,9 @@ def fire_nb(
                 bits &= ~halted[word]
             if edge:
                 bits &= known_before[word] & ~before[slot, first_word + word]
-            candidates += ones(bits)
-            count = gather_nb(bits, word, uid, cool, table, t_ns, first, rank, found, count)
-        counts[COOLED] += candidates - count
+            gathered = gather_nb(bits, word, uid, table, first, found, places, gathered)
+        count = drop_cooling_nb(uid, cool, table, t_ns, first, rank, found, places, gathered)
+        counts[COOLED] += gathered - count
         order_nb(found, count, places, marks)
         for i in range(count):
             symbol = first + by_rank[found[i] >> _RANK_SHIFT]

@@ -15,6 +15,7 @@ from engine.metrics.columns import MetricColumns
 from engine.rules.compiler import CompiledRules, compile_rules
 from engine.rules.evaluate_nb import WORD_BITS, evaluate_nb
 from engine.rules.pack import unpack
+from engine.rules.plan import plan_leaves
 from engine.scan.commit_nb import LANE_END, slots_needed_nb, write_alerts_nb
 from engine.scan.cooldown_nb import BUCKET_WORDS, retune_nb, stamp_all_nb
 from engine.scan.errors import ScanError
@@ -103,7 +104,7 @@ class ScanStage:
         self._known_n = -1
         self._names_version = -1
         self._version = -1
-        self._compiled = _NO_RULES
+        self._compiled, self._plan = _NO_RULES, plan_leaves(_NO_RULES)
         self._before_version = -1
         self._before_slot = np.empty(0, np.int64)
 
@@ -158,7 +159,7 @@ class ScanStage:
         truth = tables.scan.truth
         evaluate_nb(
             tables.scan.columns[parity], self.first_word, self.end_word,
-            rules.rule_first, rules.leaf_col, rules.leaf_op, rules.leaf_const, truth[parity],
+            *self._plan.arrays, truth[parity],
         )  # fmt: skip
         session = tables.session[0]
         known = work.known
@@ -197,7 +198,7 @@ class ScanStage:
             self._map_slots(self._version, self._compiled, rules)
         order = np.argsort(rules.rule_uid)
         retune_nb(self.cooldowns, rules.rule_uid[order], rules.cooldown_ms[order], t_ns)
-        self._version, self._compiled = version, rules
+        self._version, self._compiled, self._plan = version, rules, plan_leaves(rules)
 
     def _map_slots(self, version: int, before: CompiledRules, now: CompiledRules) -> None:
         slots = {key: slot for slot, key in enumerate(_identities(before))}
