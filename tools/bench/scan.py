@@ -30,7 +30,7 @@ from shm.arena import PrivateArena
 
 SYMBOLS, RULES, LEAVES = 10_000, 1_000, 3
 CYCLE_MS, SMALL_MS, NUMPY_RATIO, POLARS_RATIO = 12.0, 0.1, 2.0, 3.0
-ROUNDS, PEER_ROUNDS = 60, 7
+ROUNDS, FEW_ROUNDS = 60, 14
 STEP_NS = 100_000_000
 START_NS = 1_381_217_400_000_000_000
 OPERATORS: dict[Op, Callable[[Any, Any], Any]] = {">": operator.gt, "<": operator.lt}
@@ -252,9 +252,8 @@ def _measure(
         note("rules", _ms(lambda: evaluate_nb(
             engine.tables.scan.columns[engine.n & 1], 0, truth.shape[1], *plan.arrays, truth
         )))  # fmt: skip
-        if number % (rounds // PEER_ROUNDS) == 0:
-            note("numpy_masks", _ms(peer.masks))
-            note("numpy_scan", _ms(peer.scan))
+        note("numpy_masks", _ms(peer.masks))
+        note("numpy_scan", _ms(peer.scan))
     return _Figures(
         counts=engine.stage.counts.copy(), columns=engine.columns().copy(), compiled=compiled,
         **best,
@@ -290,7 +289,7 @@ def _polars_ms(figures: _Figures) -> float:
 
 
 def polars_main(directory: Path) -> float:
-    """Milliseconds of one select of all rules, NaN not true as with us; best of PEER_ROUNDS."""
+    """Milliseconds of one select of all rules, NaN not true as with us; best of ROUNDS."""
     columns = np.load(directory / "columns.npy")
     leaves = json.loads((directory / "rules.json").read_text())
     # null is unknown in polars as NaN is here; its NaN would be greater than everything
@@ -302,7 +301,7 @@ def polars_main(directory: Path) -> float:
         ).alias(f"r{number}")
         for number, per_rule in enumerate(leaves)
     ]
-    return min(_ms(lambda: frame.select(rules)) for _ in range(PEER_ROUNDS))
+    return min(_ms(lambda: frame.select(rules)) for _ in range(ROUNDS))
 
 
 def _row(
@@ -327,8 +326,8 @@ def run() -> list[dict[str, Any]]:
     selective = _measure(SYMBOLS, RULES, (0.05, 0.14, 0.143), 1.5 * STEP_NS / 1e9, ROUNDS)
     _check(selective, SYMBOLS, RULES)
     polars_ms = _polars_ms(selective)
-    many = _measure(SYMBOLS, RULES, (0.4642,) * LEAVES, 60.0, 2 * PEER_ROUNDS)
-    most = _measure(SYMBOLS, RULES, (0.8434,) * LEAVES, 60.0, 2 * PEER_ROUNDS)
+    many = _measure(SYMBOLS, RULES, (0.4642,) * LEAVES, 60.0, FEW_ROUNDS)
+    most = _measure(SYMBOLS, RULES, (0.8434,) * LEAVES, 60.0, FEW_ROUNDS)
     small = _measure(2_000, 10, (0.05, 0.14, 0.143), 60.0, ROUNDS)
     size = f"{SYMBOLS}x{RULES}x{LEAVES}"
     ours, numpy = selective.cycle, f"numpy {np.__version__}"
