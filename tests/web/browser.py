@@ -59,7 +59,8 @@ async def tab(
         async with async_playwright() as playwright:
             context = await playwright.chromium.launch_persistent_context(
                 profile, executable_path=path, args=list(ARGUMENTS), headless=True,
-                viewport={"width": width, "height": height}, color_scheme=scheme,  # type: ignore[arg-type]
+                viewport={"width": width, "height": height},
+                color_scheme=scheme,  # type: ignore[arg-type]
             )  # fmt: skip
             await context.add_init_script(WATCH_CSP)
             opened = Tab(await context.new_page(), context)
