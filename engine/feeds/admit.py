@@ -92,12 +92,13 @@ def learn_admits(names: Names, ticks: np.ndarray) -> int:
     """Write the tickers of published ADMIT records into the feed's names; how many were new.
 
     Called after publishing them, by a feed that takes over for what the dead one left undone, and
-    by whoever puts a tape's ticks into a ring.
+    by whoever puts a tape's ticks into a ring. A number beyond the table (a tape of an engine with
+    more scan workers, so more rows) belongs to a ticker that found no room.
     """
     new = 0
     for at in np.flatnonzero(ticks["kind"] == TICK_ADMIT):
         number, ticker = int(ticks["sym"][at]), admit_name(ticks[at])
-        if names.get(number) != ticker:
+        if number < len(names.raw) and names.get(number) != ticker:
             names.set(number, ticker)
             new += 1
     return new
