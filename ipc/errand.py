@@ -1,10 +1,11 @@
 """A short-lived child for work that must not stay in memory: fork, run, take its answer, reap."""
 
+import dataclasses
 import json
 import os
 import select
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from ipc import process
@@ -24,11 +25,52 @@ class ErrandError(IpcError):
         self.exit_code = exit_code
 
 
+@dataclasses.dataclass(frozen=True)
+class _Errand:
+    name: str
+    pid: int
+    read: int
+
+
 def run(name: str, work: Callable[[], Any], timeout_s: float) -> Any:
     """Call `work` in a forked child and return its result, which must be JSON.
 
     Raises ErrandError with the child's own sentence, or when it took longer than `timeout_s`.
     """
+    return _collect(_start(name, work), monotonic_ns() + int(timeout_s * 1e9), timeout_s)
+
+
+def run_all(
+    jobs: Sequence[tuple[str, Callable[[], Any]]],
+    parallel: int,
+    timeout_s: float,
+    on_done: Callable[[str], None],
+) -> None:
+    """Call several in children, `parallel` at a time, in order; their results are not wanted.
+
+    on_done is told each name when it is done. Raises ErrandError for the first that fails, or when
+    all together took longer than `timeout_s`; the others are killed then.
+    """
+    deadline_ns = monotonic_ns() + int(timeout_s * 1e9)
+    waiting, running = list(jobs), list[_Errand]()
+    try:
+        while waiting or running:
+            while waiting and len(running) < parallel:
+                running.append(_start(*waiting.pop(0)))
+            left_s = max(0.0, (deadline_ns - monotonic_ns()) / 1e9)
+            ready = select.select([one.read for one in running], [], [], left_s)[0]
+            done = next((one for one in running if one.read in ready), running[0])
+            running.remove(done)
+            _collect(done, deadline_ns, timeout_s)
+            on_done(done.name)
+    finally:
+        for one in running:
+            os.kill(one.pid, signal.SIGKILL)
+            os.close(one.read)
+            os.waitpid(one.pid, 0)
+
+
+def _start(name: str, work: Callable[[], Any]) -> _Errand:
     threads = process.thread_count()
     if threads != 1:
         raise ThreadsError(threads)
@@ -38,22 +80,27 @@ def run(name: str, work: Callable[[], Any], timeout_s: float) -> Any:
     if pid == 0:
         _work(write, parent_pid, work)
     os.close(write)
+    return _Errand(name, pid, read)
+
+
+def _collect(one: _Errand, deadline_ns: int, timeout_s: float) -> Any:
+    """Wait for its answer, reap it."""
     try:
-        content = _read_all(read, timeout_s)
+        content = _read_all(one.read, deadline_ns)
     finally:
-        os.close(read)
-        if process.run_state(pid) != "Z":
-            _finish(pid)
-        _, status = os.waitpid(pid, 0)
+        os.close(one.read)
+        if process.run_state(one.pid) != "Z":
+            _finish(one.pid)
+        _, status = os.waitpid(one.pid, 0)
     if content is None:
-        raise ErrandError(name, f"took longer than {timeout_s:g} s")
+        raise ErrandError(one.name, f"took longer than {timeout_s:g} s")
     try:
         answer = json.loads(content)
     except ValueError:
         code = os.waitstatus_to_exitcode(status)
-        raise ErrandError(name, f"ended without an answer, code {code}") from None
+        raise ErrandError(one.name, f"ended without an answer, code {code}") from None
     if answer["error"]:
-        raise ErrandError(name, f"failed: {answer['error'].rstrip('.')}", answer["exit_code"])
+        raise ErrandError(one.name, f"failed: {answer['error'].rstrip('.')}", answer["exit_code"])
     return answer["result"]
 
 
@@ -85,9 +132,8 @@ def _finish(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-def _read_all(read: int, timeout_s: float) -> bytes | None:
+def _read_all(read: int, deadline_ns: int) -> bytes | None:
     """Everything until the child closes its end; None: it took too long."""
-    deadline_ns = monotonic_ns() + int(timeout_s * 1e9)
     parts: list[bytes] = []
     while True:
         left_s = (deadline_ns - monotonic_ns()) / 1e9

@@ -169,7 +169,8 @@ def run_engine(config: Config, arguments: Sequence[str] = ()) -> int:
     begun_ns = clock.monotonic_ns()
     memory = _create(config, data_dir)
     try:
-        warm(lambda step: log.info("warming", step=step))
+        simulated = config.feed.provider == "simulator"
+        warm(lambda step: log.info("warming", step=step), simulator=simulated)
         log.info("warm", seconds=round((clock.monotonic_ns() - begun_ns) / 1e9, 2))
         answer = errand.run(
             "preparing the stream",

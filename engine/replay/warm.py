@@ -1,20 +1,32 @@
-"""Compile every kernel before the first fork: a tiny market runs through all stages on private
-memory."""
+"""Compile every kernel before the first fork: groups of them in short-lived children, all at once,
+then the whole tiny market in this process, which only loads what they left in the cache."""
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
+from engine.bars.stage import BarsStage
 from engine.domain import records
 from engine.domain.sizes import Sizes
 from engine.domain.tables import EngineTables, allocate
+from engine.feeds import warm as feeds
+from engine.indicators.stage import IndicatorsStage
 from engine.replay.builder import columns
 from engine.replay.genesis import Genesis, GenesisHeader, empty_arrays, restore
 from engine.replay.harness import Harness
 from engine.rules.compiler import compile_rules
 from engine.rules.model import Condition, Rule
 from engine.rules.pack import pack
+from engine.scan.stage import ScanStage
+from ipc import errand
+from ipc.telemetry import HISTOGRAMS, SUPERVISOR, Telemetry, create_board
 from shm.arena import PrivateArena
+from shm.fences import write_word
+
+COMPLETE = "complete"  # in the kernels' directory: every group was compiled
+TIMEOUT_S = 1800.0
 
 _START_NS = 1_381_238_880 * records.NS_PER_SECOND  # 08 Oct 2013 13:28 UTC
 _INTERVAL_NS = 1_000_000_000
@@ -28,7 +40,6 @@ def _genesis(tables: EngineTables) -> Genesis:
         20131008, _START_NS - 300 * minute, _START_NS + minute, _START_NS + 391 * minute,
         _START_NS + 631 * minute, _START_NS + 1102 * minute, _INTERVAL_NS, 500_000_000,
     )  # fmt: skip
-    rule = Rule(id="warm", name="warm", conditions=(Condition("last", ">", 0.0),), cooldown_sec=0)
     header = GenesisHeader(
         stream_id="warm",
         provider="warm",
@@ -46,7 +57,12 @@ def _genesis(tables: EngineTables) -> Genesis:
         fingerprint="",
     )
     reference = np.zeros(len(_TICKERS), records.REFERENCE)
-    return Genesis(header, pack(compile_rules((rule,))), empty_arrays(tables, _TICKERS, reference))
+    return Genesis(header, _rules(), empty_arrays(tables, _TICKERS, reference))
+
+
+def _rules() -> bytes:
+    rule = Rule(id="warm", name="warm", conditions=(Condition("last", ">", 0.0),), cooldown_sec=0)
+    return pack(compile_rules((rule,)))
 
 
 def _ticks() -> np.ndarray:
@@ -68,11 +84,103 @@ def _ticks() -> np.ndarray:
     return ticks
 
 
-def warm(report: Callable[[str], None]) -> None:
-    """Run the tiny market; on a cold cache this takes a minute or so, else seconds."""
-    tables = allocate(PrivateArena(), Sizes(capacity=64), columns())
-    report("genesis")
+def _tables() -> EngineTables:
+    return allocate(PrivateArena(), Sizes(capacity=64), columns())
+
+
+def _cell(tables: EngineTables, n: int) -> None:
+    """The cell of cycle n as a stage behind bars finds it: one bar closed."""
+    slot, minute = n % len(tables.cell.heads), _START_NS // records.NS_PER_MINUTE
+    tables.session[0] = tuple(_genesis(tables).header.session)
+    head, event = tables.cell.heads[slot], tables.cell.events[slot][0]
+    head["n"], head["t_ns"], head["closed_minute"] = n, _START_NS + n * _INTERVAL_NS, minute
+    head["symbol_count"][0], head["event_count"], head["rules_version"] = len(_TICKERS), 1, 1
+    event["kind"], event["bar"]["minute"], event["bar"]["close"] = records.BAR_FINAL, minute, 10.0
+
+
+# -- groups, each in a process of its own ----------------------------------------------------------
+def _bars() -> None:
+    tables = _tables()
     restore(tables, _genesis(tables))
-    report("stages")
+    stage, ring = BarsStage(tables), tables.ticks.rings[0]
+    stage.recover()
+    ring.publish(_ticks())
+    ring.set_mark(_START_NS + _CYCLES * _INTERVAL_NS)
+    while (decision := stage.decide_replay()) is not None and stage.execute(decision):
+        write_word(tables.indicators.words, 0, 2 * stage.n)
+        write_word(tables.scan.words, 0, stage.n)
+
+
+def _indicators() -> None:
+    tables = _tables()
+    _cell(tables, 1)
+    stage = IndicatorsStage(tables)
+    stage.recover()
+    stage.step(1)
+
+
+def _scan() -> None:
+    tables = _tables()
+    _cell(tables, 1)
+    tables.rules.publish(1, _rules())
+    write_word(tables.indicators.words, 0, 2)
+    stage = ScanStage(tables, 0)
+    stage.recover()
+    stage.run(1)
+
+
+def _shared() -> None:
+    """What roles do now and then only: readers that do not gate, a gate given up, telemetry."""
+    tables = _tables()
+    for ring in (tables.decisions, tables.ticks.rings[0]):
+        ring.publish(np.zeros(2, ring.data.dtype))
+        ring.copy(0, 1)
+        ring.drop_gate("recorder")
+        ring.rejoin("recorder")
+    tables.bar_ring.free()
+    tables.cell.cells.valid(0)
+    board = create_board(PrivateArena(), ["warm"])
+    Telemetry(board, SUPERVISOR).observe(HISTOGRAMS[0], 1)
+
+
+GROUPS: tuple[tuple[str, Callable[[], None]], ...] = (
+    ("ticks and bars", _bars),  # the longest first: the last one runs alone
+    ("metrics and rules", _scan),
+    ("feeds", feeds.warm),
+    ("indicators", _indicators),
+    ("shared memory", _shared),
+)
+
+
+def compile_groups(report: Callable[[str], None], cache: Path) -> None:
+    """Bring every kernel to the disk cache, as many groups at a time as there are processors."""
+    if (cache / COMPLETE).exists():
+        return
+    done = 0
+
+    def told(name: str) -> None:
+        nonlocal done
+        done += 1
+        report(f"compiled {name}: {done} of {len(GROUPS)} groups of kernels")
+
+    report(f"compiling the kernels, once for this version and machine: 0 of {len(GROUPS)} groups")
+    parallel = max(1, len(os.sched_getaffinity(0)))
+    errand.run_all(GROUPS, parallel, TIMEOUT_S, told)
+    (cache / COMPLETE).touch()
+
+
+def warm(report: Callable[[str], None], *, simulator: bool = True) -> None:
+    """Load every kernel that a role can need; on an empty cache compile them first.
+
+    simulator=False: the simulator's are not loaded. A role that called a kernel not met here would
+    compile it after the fork and be taken for dead.
+    """
+    cache = os.environ.get("NUMBA_CACHE_DIR")
+    if cache:
+        compile_groups(report, Path(cache))
+    _shared()
+    feeds.warm(simulator)
+    tables = _tables()
+    restore(tables, _genesis(tables))
     harness = Harness(tables, "warm")
     harness.run_ticks([_ticks()], _START_NS + _CYCLES * _INTERVAL_NS)

@@ -147,6 +147,25 @@ def test_a_large_answer_of_an_errand_is_whole() -> None:
     assert errand.run("calendar", lambda: "x" * 3_000_000, 20) == "x" * 3_000_000
 
 
+def test_several_errands_run_side_by_side_and_each_is_told() -> None:
+    done: list[str] = []
+    errand.run_all([(name, lambda: None) for name in "abcde"], 2, 20, done.append)
+    assert sorted(done) == list("abcde")
+
+
+def test_one_errand_of_several_that_fails_ends_the_others() -> None:
+    def fail() -> None:
+        raise ValueError("no compiler here")
+
+    jobs = [("slow", lambda: time.sleep(60)), ("kernels", fail), ("never", lambda: None)]
+    done: list[str] = []
+    with pytest.raises(errand.ErrandError, match=r"^kernels failed: no compiler here\.$"):
+        errand.run_all(jobs, 2, 20, done.append)
+    assert done == []
+    with pytest.raises(errand.ErrandError, match=r"took longer than 0\.05 s"):
+        errand.run_all([("slow", lambda: time.sleep(60))], 2, 0.05, done.append)
+
+
 def test_an_errand_that_fails_says_why() -> None:
     def work() -> None:
         raise ValueError("no such calendar.")
