@@ -90,7 +90,7 @@ class Rig:
             | feed,
             "rules": {"path": "rules.json"},
             "web": {"port": 0},
-            "supervisor": {"beat_timeout_ms": 600, "abort_wait_ms": 100, "budget_s": 30},
+            "supervisor": {"beat_timeout_ms": 1500, "abort_wait_ms": 100, "budget_s": 30},
         }
         lines = []
         for section, values in settings.items():
