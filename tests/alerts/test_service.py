@@ -1,6 +1,7 @@
 """The alert service: tape before spool, spool before lane, once in the store whatever happens."""
 
 import errno
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,7 @@ class Refusing(MemoryAlertStore):
         super().__init__()
         self.times = times
 
-    def append(self, alerts: list[StoredAlert]) -> int:  # type: ignore[override]
+    def append(self, alerts: Sequence[StoredAlert]) -> int:
         if self.times:
             self.times -= 1
             raise StoreError(Path("alerts.db"), "append failed: disk is full", final=False)
@@ -169,7 +170,7 @@ def test_a_refusing_store_holds_nothing_up_and_loses_nothing(
     floor, store = filled(), Refusing(3)
     floor.record(CYCLES)
     now = [0]
-    monkeypatch.setattr(service_module.clock, "monotonic_ns", lambda: now[0])
+    monkeypatch.setattr("engine.alerts.service.clock.monotonic_ns", lambda: now[0])
     service = floor.service(Spool(tmp_path / "spool"), store)
     for _ in range(3):
         with pytest.raises(StoreError, match="disk is full"):
@@ -190,7 +191,7 @@ def test_a_full_database_disk_loses_nothing(
     floor = filled()
     floor.record(CYCLES)
     now = [0]
-    monkeypatch.setattr(service_module.clock, "monotonic_ns", lambda: now[0])
+    monkeypatch.setattr("engine.alerts.service.clock.monotonic_ns", lambda: now[0])
     trap = Trap(1 << 30, errno.ENOSPC, sticky=True)
     disk = FailingDisk("full-alerts", trap)
     store = SqliteAlertStore(tmp_path / "alerts.db", vfs="full-alerts")

@@ -67,11 +67,11 @@ def compiled(rules: tuple[Rule, ...] = FIRST_RULES) -> CompiledRules:
 
 
 def config(
-    symbols: int = 24, seed: int = 1, interval_ms: int = 1000, minutes: int = 3, **engine: int
+    symbols: int = 24, seed: int = 1, interval_ms: int = 1000, minutes: int = 3
 ) -> Config:
     """A simulator in tape time: late ticks, corrections, halts and gaps in it."""
     return Config(
-        engine=EngineSection(capacity=64, interval_ms=interval_ms, ring_ticks=1 << 14, **engine),
+        engine=EngineSection(capacity=64, interval_ms=interval_ms, ring_ticks=1 << 14),
         feed=FeedSection(provider="simulator", speed=0.0),
         simulator=SimulatorSection(
             symbols=symbols, seed=seed, ticks_per_s=60, start=START, minutes=minutes
