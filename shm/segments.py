@@ -159,13 +159,17 @@ def creator_alive(engine_name: str, epoch: int) -> bool:
 def sweep(engine_name: str) -> list[str]:
     """Remove the segments of this engine whose creator is dead; the names removed.
 
-    A segment without a header was being created: it stays while any process has it open.
+    A segment without a header was being created: it stays while any process has it open. Another
+    user's segments stay, too: whether their creator lives cannot be read, nor may they be removed.
     """
     _check_engine(engine_name)
     removed = []
     for _, _, segment in _segments_of(engine_name):
         if not _is_alive(segment):
-            (SHM_DIR / segment).unlink(missing_ok=True)
+            try:
+                (SHM_DIR / segment).unlink(missing_ok=True)
+            except PermissionError:
+                continue
             removed.append(segment)
     return removed
 
@@ -245,7 +249,9 @@ def _create(segment: str, size: int) -> SharedMemory:
     try:
         return SharedMemory(name=segment, create=True, size=size)
     except FileExistsError as error:
-        raise SegmentError(f"segment {segment!r} exists already") from error
+        raise SegmentError(
+            f"segment {segment!r} exists already: another engine has this name, choose a new one"
+        ) from error
     except OSError as error:
         raise SegmentError(f"segment {segment!r} cannot be created: {error.strerror}") from error
 

@@ -170,6 +170,23 @@ def test_a_segment_without_a_header_is_swept_only_when_nobody_has_it_open(engine
     assert sweep(engine) == [path.name]
 
 
+def test_what_may_not_be_removed_is_left_and_what_may_is_swept(engine, monkeypatch):
+    assert finish(start(lambda: os._exit(make_and_leave(engine)))) == 0
+    theirs = SHM_DIR / f"tapescan-{engine}-4-theirs"
+    theirs.touch(mode=0o600)
+    unlink = Path.unlink
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        if path == theirs:  # what a sticky /dev/shm does for another user's file
+            raise PermissionError(1, "Operation not permitted", str(path))
+        unlink(path, missing_ok=missing_ok)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refuse)
+        assert sweep(engine) == [f"tapescan-{engine}-9-one"]
+    assert epochs(engine) == [4]
+
+
 def test_a_process_is_told_from_its_successor_with_the_same_number():
     boot = segments.boot_id()
     assert is_alive(os.getpid(), start_time(os.getpid()), boot)
