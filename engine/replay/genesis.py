@@ -7,6 +7,8 @@ spreads them over the ids.
 
 import hashlib
 import io
+import zipfile
+import zlib
 from pathlib import Path
 
 import msgspec
@@ -21,6 +23,9 @@ from shm.fences import write_word
 from shm.words import WORD_STRIDE
 
 MAGIC = b"TAPESCAN-GENESIS-1\n"
+_DAMAGE = (
+    msgspec.DecodeError, ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 _HISTORY = (("second", "second_stamp"), ("minute", "minute_stamp"), ("session", "session_stamp"))
 
 
@@ -202,7 +207,7 @@ def decode(content: bytes, path: Path) -> Genesis:
         rules = content[at + 4 : at + 4 + length]
         with np.load(io.BytesIO(content[at + 4 + length :]), allow_pickle=False) as loaded:
             arrays = {name: loaded[name] for name in loaded.files}
-    except (msgspec.DecodeError, ValueError, OSError, KeyError) as error:
+    except _DAMAGE as error:
         raise GenesisError(f"the genesis file {path} is damaged: {error}.") from error
     return Genesis(header, rules, arrays)
 
