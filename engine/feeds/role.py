@@ -5,8 +5,9 @@ from engine.feeds.registry import open_provider
 from engine.feeds.stage import FeedStage
 from ipc.roles import RoleContext
 from shm import clock
+from shm.ring import Ring
 
-_FULL_WAIT_S = 0.002
+_PACE_S = 0.001  # a paced feed publishes this often: its ticks are due all the time
 _IDLE_WAIT_S = 0.05
 
 
@@ -28,17 +29,28 @@ def main(ctx: RoleContext) -> None:
         ring, names, provider, running.config.feed.speed, lambda: clock.engine_now_ns(anchor)
     )
     stage.recover()
+    at_full_speed = running.config.feed.speed == 0 and not provider.live
     ctx.running()
     ended = False
     while not ctx.should_stop():
         ctx.beat()
+        mark = ring.mark()
         if stage.step():
-            ctx.wake.notify("bars")
+            if _concerns_bars(ring, mark, stream.interval_ns):
+                ctx.wake.notify("bars")
             ctx.progress(ring.tail())
             ctx.telemetry.set("rows_malformed_total", stage.rows_bad)
-            continue
+            if at_full_speed:
+                continue
         if stage.ended and not ended:
             ended = True
             ctx.wake.notify("bars")
             ctx.log.info("input_ended", ticks=stage.ticks, rows_malformed=stage.rows_bad)
-        ctx.wake.wait(_IDLE_WAIT_S if ended else max(stage.wait_ns() / 1e9, _FULL_WAIT_S / 4))
+        ctx.wake.wait(_IDLE_WAIT_S if ended else max(stage.wait_ns() / 1e9, _PACE_S))
+
+
+def _concerns_bars(ring: Ring, mark_before: int, interval_ns: int) -> bool:
+    """True when the watermark has reached another grid point, or the ring wants to be emptied."""
+    if ring.mark() // interval_ns != mark_before // interval_ns:
+        return True
+    return ring.free() < ring.capacity // 2

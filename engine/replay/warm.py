@@ -1,6 +1,7 @@
 """Compile every kernel before the first fork: groups of them in short-lived children, all at once,
 then the whole tiny market in this process, which only loads what they left in the cache."""
 
+import gc
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -85,7 +86,8 @@ def _ticks() -> np.ndarray:
 
 
 def _tables() -> EngineTables:
-    return allocate(PrivateArena(), Sizes(capacity=64), columns())
+    sizes = Sizes(capacity=64, ring_ticks=1 << 12, pool_trades=1 << 10, max_cooling=1 << 12)
+    return allocate(PrivateArena(), sizes, columns())
 
 
 def _cell(tables: EngineTables, n: int) -> None:
@@ -184,3 +186,5 @@ def warm(report: Callable[[str], None], *, simulator: bool = True) -> None:
     restore(tables, _genesis(tables))
     harness = Harness(tables, "warm")
     harness.run_ticks([_ticks()], _START_NS + _CYCLES * _INTERVAL_NS)
+    del tables, harness
+    gc.collect()  # what is left when the roles are forked stays in all of them
