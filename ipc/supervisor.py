@@ -238,6 +238,8 @@ class Supervisor:
             name = policy.signal_name(number)
             if self.ending is None:
                 self.end(policy.EXIT_OK, f"stopped by {name}.")
+            elif self.ending.relaunch is not None:
+                self.ending = Ending(policy.EXIT_OK, f"stopped by {name}.")
             elif number == signal.SIGINT:
                 self._told_twice = True
 

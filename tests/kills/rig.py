@@ -74,7 +74,7 @@ class Rig:
                 "name": self.name,
                 "scan_workers": self.workers,
                 "interval_ms": feed.pop("interval_ms", 100),
-                "stream_id": "under-test",
+                "stream_id": feed.pop("stream_id", "under-test"),
             },
             "paths": {"data_dir": str(self.data_dir)},
             "feed": {

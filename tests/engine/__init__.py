@@ -1,0 +1,1 @@
+"""The real command, from its start to its end."""

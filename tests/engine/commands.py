@@ -1,0 +1,55 @@
+"""Runs the command line as a person would, beside an engine under test."""
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.kills.rig import ROOT, Rig
+
+
+def tapescan(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """A command, to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "tools.main", *arguments],
+        cwd=ROOT, capture_output=True, text=True, timeout=240, check=False,
+    )  # fmt: skip
+
+
+def told(rig: Rig, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A command on the engine's configuration."""
+    return tapescan(*arguments, "--config", str(rig.config))
+
+
+def status(rig: Rig) -> tuple[int, dict[str, Any]]:
+    """Exit code and document of `status --json`."""
+    done = told(rig, "status", "--json")
+    return done.returncode, json.loads(done.stdout)
+
+
+def until(what: Callable[[], object], rig: Rig, timeout_s: float = 90.0) -> None:
+    """Wait until something is true."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline:
+        if what():
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"it did not come about in {timeout_s} s:\n{rig.tail()}")
+
+
+def events(rig: Rig, name: str) -> list[dict[str, Any]]:
+    """Lines of the engine's log with an event."""
+    lines = rig.log.read_text().splitlines()
+    found = [json.loads(line) for line in lines if line.startswith("{")]
+    return [line for line in found if line["event"] == name]
+
+
+def tape_info(path: Path) -> dict[str, Any]:
+    """What `tape info --json` says."""
+    done = tapescan("tape", "info", str(path), "--json")
+    assert done.returncode == 0, done.stderr
+    facts: dict[str, Any] = json.loads(done.stdout)
+    return facts
