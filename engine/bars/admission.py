@@ -3,11 +3,14 @@
 import numpy as np
 
 from engine.bars.errors import BarsError
+from engine.domain.records import TICK_ADMIT
 from engine.domain.sizes import Sizes
 from engine.domain.tables import EngineTables
 from shm.names import Names
+from shm.ring import Ring
 
 UNKNOWN = -1
+_TRIES = 16
 
 
 def ticker_of(tick: np.void) -> str:
@@ -70,6 +73,23 @@ class SymbolMap:
         for feed, names in enumerate(tables.feed_names):
             for number, ticker in names.all():
                 self.idmap[feed, number] = self._ids.get(ticker, UNKNOWN)
+            self._learn_unnamed(feed, tables.ticks.rings[feed])
+
+    def _learn_unnamed(self, feed: int, ring: Ring) -> None:
+        """A feed that died after publishing an ADMIT has not named its ticker yet, but a cycle may
+        have taken it in. One publication is at most a quarter of the ring; what is not taken in
+        yet has no id."""
+        for _ in range(_TRIES):
+            tail = ring.tail()
+            recent = ring.copy(max(0, tail - ring.capacity // 2), tail)
+            if recent is not None:
+                break
+        else:  # never by a dead feed, and a living one names whom it admits
+            return
+        for tick in recent[recent["kind"] == TICK_ADMIT]:
+            number, symbol = int(tick["sym"]), self._ids.get(ticker_of(tick), UNKNOWN)
+            if 0 <= number < self.idmap.shape[1] and symbol != UNKNOWN:
+                self.idmap[feed, number] = symbol
 
     def admit(self, feed: int, tick: np.void, counts: np.ndarray) -> bool:
         """Take in an ADMIT record; False if there is no room for its ticker."""

@@ -235,3 +235,14 @@ def test_a_cycle_never_looks_at_what_it_will_overwrite() -> None:
         floors.append(floor)
     assert state(floors[0].tables) == state(floors[1].tables)
     assert floors[0].head["unmatched"] == 1
+
+
+def test_a_ticker_that_its_dead_feed_did_not_name_yet_is_still_known_after_a_kill() -> None:
+    floor = Floor()
+    floor.run(admit(3, 1, "DDD"), trade(3, 1, 44, 1), until=2)
+    assert floor.tables.feed_names[0].get(3) == "", "the feed died before it named its ticker"
+    floor.stage = BarsStage(floor.tables)
+    floor.stage.recover()
+    floor.run(trade(3, 2.5, 50, 7), until=4)
+    assert (floor.row(3)["last"], floor.row(3)["cumulative_volume"]) == (50, 8)
+    assert floor.head["refused_tick"] == 0
