@@ -1,5 +1,6 @@
 """Runs the command line as a person would, beside an engine under test."""
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from engine.storage.errors import StorageError
 from tests.kills.rig import ROOT, Rig
 
 
@@ -31,11 +33,12 @@ def status(rig: Rig) -> tuple[int, dict[str, Any]]:
 
 
 def until(what: Callable[[], object], rig: Rig, timeout_s: float = 90.0) -> None:
-    """Wait until something is true."""
+    """Wait until something is true; a store that is not there yet is not."""
     deadline = time.monotonic() + timeout_s
     while time.monotonic() < deadline:
-        if what():
-            return
+        with contextlib.suppress(StorageError):
+            if what():
+                return
         time.sleep(0.05)
     raise AssertionError(f"it did not come about in {timeout_s} s:\n{rig.tail()}")
 
