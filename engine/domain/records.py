@@ -8,6 +8,8 @@ import numpy as np
 NS_PER_SECOND = 1_000_000_000
 NS_PER_MINUTE = 60 * NS_PER_SECOND
 MAX_FEEDS = 8
+# Volumes are kept modulo 2**32. A difference above this is a fall: a cancel of an older trade.
+MAX_VOLUME_STEP = 3 << 30
 
 # -- ticks ---------------------------------------------------------------------------------------
 # What the fields mean, by kind ("-" = unused, 0):

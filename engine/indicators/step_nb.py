@@ -17,6 +17,7 @@ from engine.domain.records import (
     E_BAR_INDEX,
     E_KIND,
     E_SYM,
+    MAX_VOLUME_STEP,
 )
 
 # State slots of one symbol. Sums stand in the slot of a mean until the mean has its seed.
@@ -306,13 +307,23 @@ def _sum_windows(bars_f, bars_i, closed, values, sym):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def _is_whole(values, sym):
+    """True if the three windows of a symbol hold whole numbers of shares."""
+    for column in range(W_SUMS + 2, W_SUMS + 9, 3):
+        if values[column, sym] != np.floor(values[column, sym]):
+            return False
+    return True
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def roll_windows(bars_f, bars_i, closed, values, dirty):
     """Rolling VWAP of every symbol over the final bars of the 5, 15, 60 minutes up to `closed`.
 
     bars_f, bars_i: words of BAR [history_bars, rows, 8]; values: float64[VALUES, rows] of the
     copy that is being built, which holds the state before. Sums that end a minute earlier move
-    on (whole shares, compensated sums of price * size: nothing drifts); those that end elsewhere
-    and those of `dirty` symbols are added up anew. Symbol 0 says where the sums end.
+    on (whole shares, compensated sums of price * size: nothing drifts); those that end elsewhere,
+    those of `dirty` symbols and those of fractions of shares, which would leave a rest, are added
+    up anew. Symbol 0 says where the sums end.
     """
     rows = values.shape[1]
     stands_at = values[W_MINUTE, 0]
@@ -330,7 +341,8 @@ def roll_windows(bars_f, bars_i, closed, values, dirty):
                 pv_in, volume_in, pv_out, volume_out,
             )  # fmt: skip
     for sym in range(rows):
-        if anew or dirty[sym] or values[W_MINUTE, sym] != stands_at:
+        moved = values[W_MINUTE, sym] == stands_at and _is_whole(values, sym)
+        if anew or dirty[sym] or not moved:
             _sum_windows(bars_f, bars_i, closed, values, sym)
         values[W_MINUTE, sym] = closed
 
@@ -342,6 +354,14 @@ def _volume_row(minute, stamps):
         return -1
     row = minute % stamps.shape[0]
     return row if stamps[row] == minute else -1
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _volume_between(volumes, earlier, later, sym):
+    """Volume of a window from two rows modulo 2**32; 0 if a cancel of an older trade took away
+    more than came."""
+    volume = np.uint32(volumes[later, sym] - volumes[earlier, sym])
+    return np.uint32(volume if volume <= MAX_VOLUME_STEP else 0)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -370,7 +390,7 @@ def volume_ratios(volumes, stamps, closed, session_start, values):
             if start < session_start or row < 0:
                 break
             for sym in range(rows):
-                mean[sym] += np.uint32(volumes[later, sym] - volumes[row, sym])
+                mean[sym] += _volume_between(volumes, row, later, sym)
             later, complete = row, complete + 1
         if complete < MEAN_WINDOWS_MIN:
             mean[:] = np.nan
@@ -378,5 +398,5 @@ def volume_ratios(volumes, stamps, closed, session_start, values):
             continue
         for sym in range(rows):
             mean[sym] /= complete
-            latest = np.uint32(volumes[newest, sym] - volumes[first, sym])
+            latest = _volume_between(volumes, first, newest, sym)
             ratio[sym] = latest / mean[sym] if mean[sym] > 0.0 else np.nan

@@ -148,7 +148,7 @@ def _volume() -> list[Metric]:
             Metric(
                 f"vol_{label}",
                 "shares",
-                f"volume so far - volume as of whole second floor(T / 1 s) - {seconds}",
+                f"volume so far - volume as of whole second floor(T / 1 s) - {seconds}, at least 0",
                 "the engine was not running at that second",
                 HISTORY,
                 inputs=("vol_all", "volume per second"),

@@ -21,6 +21,7 @@ R_HIGH_EVENT, R_LOW_EVENT = records.R_HIGH_EVENT, records.R_LOW_EVENT
 R_OPEN_RTH, R_CLOSE_RTH, R_HALTED = records.R_OPEN_RTH, records.R_CLOSE_RTH, records.R_HALTED
 R_LULD_LOWER, R_LULD_UPPER = records.R_LULD_LOWER, records.R_LULD_UPPER
 R_CUMULATIVE, PM, RTH, AH = records.R_CUMULATIVE, records.PM, records.RTH, records.AH
+MAX_VOLUME_STEP = records.MAX_VOLUME_STEP
 REF_PREV_CLOSE, REF_ATR14 = 0, 1  # words of REFERENCE
 START_NS, OPEN_NS, CLOSE_NS = 1, 2, 3  # words of SESSION
 
@@ -262,7 +263,8 @@ def _price_windows(prices, stamps, back, newest, earliest, first_column, a, b, o
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _volume_windows(rows_f, volumes, stamps, newest, a, b, out):
-    """vol_N columns: volume so far less the volume as of a whole second, modulo 2**32."""
+    """vol_N columns: volume so far less the volume as of a whole second, modulo 2**32, at least 0:
+    a cancel of a trade before the window counts now."""
     for i in range(VOLUME_BACK.shape[0]):
         slot = _slot(stamps, newest - VOLUME_BACK[i])
         if slot < 0:
@@ -270,7 +272,8 @@ def _volume_windows(rows_f, volumes, stamps, newest, a, b, out):
             continue
         for s in range(a, b):
             so_far = np.int64(rows_f[s, R_CUMULATIVE])
-            out[C_VOL_SECONDS + i, s] = (so_far - np.int64(volumes[slot, s])) & 0xFFFFFFFF
+            volume = (so_far - np.int64(volumes[slot, s])) & 0xFFFFFFFF
+            out[C_VOL_SECONDS + i, s] = volume if volume <= MAX_VOLUME_STEP else 0
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

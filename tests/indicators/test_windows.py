@@ -80,6 +80,28 @@ def test_cumulative_volumes_beyond_32_bits_wrap_unnoticed():
     assert player.value("vol_ratio_5m") == 1.0
 
 
+def test_a_cancel_of_an_older_trade_makes_no_window_of_four_thousand_million_shares():
+    player = Player(1)
+    for i in range(60):
+        player.step([player.final(0, FIRST_MINUTE + i, bar(5.0), 100.0)], FIRST_MINUTE + i)
+        if i == 40:
+            player.cumulative[0] -= 700  # more than the window's own volume
+    assert player.value("avg_vol_5m") < 500.0
+    assert 0.0 <= player.value("vol_ratio_5m") < 2.0
+
+
+def test_fractions_of_shares_leave_no_rest_in_a_window_that_is_empty_again():
+    player = Player(1)
+    for i in range(75):
+        minute, size = FIRST_MINUTE + i, (0.1, 0.2, 0.7, 0.3)[i % 4]
+        events = [player.final(0, minute, bar(10.0), size, pv=10.0 * size)] if i < 9 else []
+        player.step(events, minute)
+        for minutes in (5, 15, 60):
+            want = 10.0 if i - minutes < 8 else math.nan
+            got = player.value(f"vwap_{minutes}m")
+            assert got == pytest.approx(want, rel=1e-12, nan_ok=True), (i, minutes)
+
+
 def test_several_minutes_closed_in_one_cycle_are_all_in_the_windows():
     player, sums = Player(1), {}
     minute = FIRST_MINUTE

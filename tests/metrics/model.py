@@ -67,7 +67,7 @@ def seconds_volume(v: View, seconds: int) -> float:
     then = v.t_ns // 10**9 - seconds
     if then not in v.volume_at:
         return NAN
-    return float(int(v.row["cumulative_volume"]) - v.volume_at[then])
+    return float(max(0, int(v.row["cumulative_volume"]) - v.volume_at[then]))
 
 
 def position(x: float, low: float, high: float, scale: float) -> float:

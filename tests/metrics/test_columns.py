@@ -56,7 +56,7 @@ def views(draw):
         if draw(st.booleans()):
             second = t_ns // SECOND - back
             price_at[second] = draw(prices.filter(lambda x: x != 0))
-            fewer = draw(st.integers(0, 2**31))
+            fewer = draw(st.integers(-(2**29), 2**31))  # below 0: a cancel of an older trade
             volume_at[second] = max(0, int(row["cumulative_volume"]) - fewer)
     for back in (30, 60, 120):
         if draw(st.booleans()):
