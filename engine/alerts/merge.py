@@ -73,6 +73,7 @@ class MergeStage:
         self._cap = tables.sizes.max_alerts_per_cycle
         self._rules: dict[int, CompiledRules] = {}
         self._peeked: MergedCycle | None = None
+        self.crowded = False
 
     def recover(self) -> int:
         """Finish a release that a kill cut short between two lanes; the last cycle released.
@@ -182,8 +183,10 @@ class MergeStage:
 
     def release(self, cycle: MergedCycle) -> None:
         """Move the lane heads behind a cycle: its alerts are durable, the workers may reuse the
-        room."""
+        room. A lane holds two full cycles: a worker can only wait for room while less than half
+        is free, and `crowded` says so."""
         for lane, head in zip(self._tables.lanes, cycle.heads, strict=True):
+            self.crowded = self.crowded or lane.free() <= lane.slots // 2
             lane.set_head(head)
         self._peeked = None
 

@@ -26,7 +26,8 @@ class Desk:
         self._again_ns = 0
         self._capped = 0
         workers = range(self._running.tables.sizes.workers)
-        self._awake = [*(f"scan{worker}" for worker in workers), "recorder", "web"]
+        self._workers = [f"scan{worker}" for worker in workers]
+        self._stored = -1
 
     @property
     def idle(self) -> bool:
@@ -83,8 +84,12 @@ class Desk:
         for latency_ns in service.latencies_ns:
             ctx.telemetry.observe("tick_to_alert_seconds", latency_ns)
         service.latencies_ns.clear()
-        for key in self._awake:
-            ctx.wake.notify(key)
+        if service.made_room():
+            for key in self._workers:
+                ctx.wake.notify(key)
+        if service.stored != self._stored:
+            self._stored = service.stored
+            ctx.wake.notify("web")
 
     def finish(self, within_ms: int) -> None:
         """The workers have stopped: go on until all they committed is on the tape and stored."""

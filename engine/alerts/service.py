@@ -58,6 +58,12 @@ class AlertService:
         self.latencies_ns: list[int] = []
         self._announce()
 
+    def made_room(self) -> bool:
+        """True when a worker may have waited for the room that was given back since the last
+        call."""
+        crowded, self._merge.crowded = self._merge.crowded, False
+        return crowded
+
     @property
     def idle(self) -> bool:
         """True when no whole cycle waits in the lanes and no alert in the spool."""

@@ -30,8 +30,7 @@ class _Bars:
         self.wait_ns = running.config.feed.watermark_wait_ms * 1_000_000
         self.stage = BarsStage(self.tables)
         self.stage.recover()
-        self.awake = ["indicators", "recorder"]
-        self.awake += [f"scan{worker}" for worker in range(self.tables.sizes.workers)]
+        self.awake = ["indicators", "recorder"]  # the scan workers wait for the indicators
         self.waiting: np.void | None = None
         self.blocked_ns = 0
         self.unrecorded = False

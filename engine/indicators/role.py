@@ -12,7 +12,8 @@ def main(ctx: RoleContext) -> None:
     tables = running.tables
     stage = IndicatorsStage(tables)
     stage.recover()
-    awake = ["bars", *(f"scan{worker}" for worker in range(tables.sizes.workers))]
+    # bars waits for the scan workers, which come after us
+    awake = [f"scan{worker}" for worker in range(tables.sizes.workers)]
 
     def step() -> bool:
         n = stage.state_n + 1
