@@ -36,6 +36,7 @@ from shm.arena import PrivateArena
 _MS = 1_000_000
 _HISTORY_INTERVAL_NS = records.NS_PER_MINUTE
 _BEFORE_START_INTERVAL_NS = records.NS_PER_SECOND
+_FINE_NS = Sizes.seconds * records.NS_PER_SECOND
 _DAY = datetime.timedelta(days=1)
 _HOUR_NS = 3600 * records.NS_PER_SECOND
 _BELL = datetime.time(9, 30)
@@ -267,13 +268,27 @@ class Builder:
             )
             self._say(f"reading {date} as history")
             genesis = self._through_day(genesis, day, tables)
-        session = self._session(self.span.day, _BEFORE_START_INTERVAL_NS)
-        begin = int(session["start_ns"][0])
-        genesis = self._begin_day(genesis, session, begin, tables)
-        if self.span.start_ns > begin:
+        return self._before_start(genesis, tables)
+
+    def _before_start(self, genesis: Genesis | None, empty: EngineTables) -> Genesis:
+        """The day of the stream up to its start: by minutes, by seconds as far back as prices per
+        second are kept, and what is left of the last second."""
+        session = self._session(self.span.day, _HISTORY_INTERVAL_NS)
+        at, start = int(session["start_ns"][0]), self.span.start_ns
+        found = self._begin_day(genesis, session, at, empty)
+        if start > at:
             self._say(f"reading {self.span.day.date} up to the start")
-            genesis = self._advance(genesis, session, begin, self.span.start_ns)
-        return genesis
+        for interval_ns, until in (
+            (_HISTORY_INTERVAL_NS, start - _FINE_NS),
+            (_BEFORE_START_INTERVAL_NS, start),
+            (self._interval_ns, start),
+        ):
+            until_ns = until // interval_ns * interval_ns
+            if until_ns > at:
+                session = self._session(self.span.day, interval_ns)
+                found = self._genesis(found.header.tickers, found.arrays, session, at)
+                found, at = self._advance(found, session, at, until_ns), until_ns
+        return found
 
     def _tables(self, sizes: Sizes) -> EngineTables:
         return allocate(PrivateArena(), sizes, columns())

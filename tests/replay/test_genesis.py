@@ -228,6 +228,19 @@ def test_the_first_minute_of_the_stream_closes_with_the_trades_before_it(
             assert bar["volume"] == volume, ticker
 
 
+def test_a_start_within_a_second_leaves_no_trade_out(table: Any) -> None:
+    told = demo(100, history_dates=[], start="2013-10-08T09:29:59.700-04:00")
+    builder = Builder(told, "stream", calendar_dir(), load_compiled_rules(told))
+    start = START + 2 * MINUTE - 3 * INTERVAL_NS
+    assert builder.span.start_ns == start
+    made = builder.build()
+    assert made.header.start_ns == start
+    seen = table.filter((pl.col("day") == 8) & (pl.col("ts_ns") < start) & pl.col("volume_ok"))
+    for place, ticker in enumerate(made.header.tickers):
+        want = seen.filter(pl.col("symbol") == ticker)["size"].sum()
+        assert made.arrays["rows"]["volume"][place].sum() == want
+
+
 def test_a_genesis_without_history_begins_with_the_first_record(tmp_path: Path) -> None:
     told = demo(1000, history_dates=[], start="")
     builder = Builder(told, "stream", calendar_dir(), load_compiled_rules(told))
