@@ -4,6 +4,7 @@ from pathlib import Path
 
 from engine.config.schema import Config
 from engine.domain.tables import (
+    CELL_SLOTS,
     FLOW_ALERTED_RULES,
     FLOW_DURABLE_N,
     WORD_STRIDE,
@@ -57,10 +58,16 @@ def reload_rules(config: Config, tables: EngineTables) -> dict[str, int]:
 
 
 def oldest_needed(tables: EngineTables) -> int:
-    """The oldest rules version that alerts or recorder may still read; 0: unknown, so all are."""
+    """The oldest rules version that scan, alerts or recorder may still read; 0: unknown, so all
+    are. A successor of a killed scan worker needs the version of the cycle before its own."""
+    cells = tables.cell.cells
+    before_n = max(0, cells.published() - 1)
+    before = int(tables.cell.heads[before_n % CELL_SLOTS]["rules_version"])
+    if not cells.valid(before_n):  # bars moved on meanwhile
+        return 0
     alerted = read_word(tables.flow, FLOW_ALERTED_RULES * WORD_STRIDE)
     durable_n = read_word(tables.flow, FLOW_DURABLE_N * WORD_STRIDE)
     decision = tables.decisions.copy(durable_n - 1, durable_n) if durable_n > 0 else None
     if decision is None or int(decision[0]["n"]) != durable_n:
         return 0
-    return min(alerted, int(decision[0]["rules_version"]))
+    return min(alerted, int(decision[0]["rules_version"]), before)
