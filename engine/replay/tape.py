@@ -11,6 +11,7 @@ A torn block at the end of the file is cut on opening: cycles are durable block 
 """
 
 import dataclasses
+import itertools
 import mmap
 import os
 import zlib
@@ -111,7 +112,7 @@ def _read_block(file: BinaryIO) -> tuple[np.ndarray, bytes] | None:
 
 
 def _unpack(head: np.ndarray, stored: bytes, feeds: int) -> Block:
-    payload = zlib.decompress(stored) if head["compressed"] else stored
+    payload: bytes | bytearray = zlib.decompress(stored) if head["compressed"] else stored
     block = Block(
         kind=int(head["kind"]),
         first_n=int(head["first_n"]),
@@ -122,8 +123,9 @@ def _unpack(head: np.ndarray, stored: bytes, feeds: int) -> Block:
         content=b"",
     )
     if block.kind != CYCLES:
-        block.content = payload
+        block.content = bytes(payload)
         return block
+    payload = bytearray(payload)  # arrays over bytes are read-only: another type to the kernels
     offset = 0
     count = int(head["decisions"])
     block.decisions = np.frombuffer(payload, records.DECISION, count, offset)
@@ -137,7 +139,8 @@ def _unpack(head: np.ndarray, stored: bytes, feeds: int) -> Block:
 
 
 class TapeReader:
-    """Reads blocks in order; stops silently before a torn block at the end (a crash leaves one)."""
+    """Reads blocks in order; stops silently before a torn block at the end (a crash leaves one).
+    One that whole blocks follow is damage, and raises TapeError."""
 
     def __init__(self, path: Path) -> None:
         try:
@@ -148,9 +151,23 @@ class TapeReader:
         self.header = _read_header(self._file, path)
 
     def blocks(self) -> Iterator[Block]:
-        """Every whole block, CYCLES with copies of their records."""
-        while (raw := _read_block(self._file)) is not None:
+        """Every whole block, CYCLES with copies of their records. Raises TapeError."""
+        while True:
+            at = self._file.tell()
+            raw = _read_block(self._file)
+            if raw is None and self._goes_on(at):
+                self._file.seek(at)
+                raw = _read_block(self._file)  # a running engine may have finished it just now
+                if raw is None:
+                    raise TapeError(damaged(self.path, at))
+            if raw is None:
+                return
             yield _unpack(*raw, self.header.feeds)
+
+    def _goes_on(self, at: int) -> bool:
+        """True when a whole block follows the one at `at`."""
+        with mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            return _whole_follows(data, at)
 
     def close(self) -> None:
         self._file.close()
@@ -232,6 +249,8 @@ class TapeWriter:
                 stored = data[start : start + int(head["stored_bytes"])]
                 payload = zlib.decompress(stored) if head["compressed"] else stored
                 self._advance(np.frombuffer(payload, records.DECISION, int(head["decisions"])))
+            if _whole_follows(data, self._end):
+                raise TapeError(damaged(self.path, self._end))
 
     def _advance(self, decisions: np.ndarray) -> None:
         last = decisions[-1]
@@ -322,6 +341,21 @@ def _heads(data: mmap.mmap, at: int) -> Iterator[tuple[int, np.void]]:
 def _is_whole(data: mmap.mmap, at: int, head: np.void) -> bool:
     start = at + BLOCK_HEAD.itemsize
     return zlib.crc32(data[start : start + int(head["stored_bytes"])]) == int(head["crc"])
+
+
+def _whole_follows(data: mmap.mmap, at: int) -> bool:
+    """True when a whole block lies anywhere behind position `at`: what stands there was not left
+    by a crash, because every block was durable before the next one was begun."""
+    mark = _BLOCK_MAGIC.to_bytes(4, "little")
+    while (at := data.find(mark, at + 1)) >= 0:
+        if any(_is_whole(data, *found) for found in itertools.islice(_heads(data, at), 1)):
+            return True
+    return False
+
+
+def damaged(path: Path, at: int) -> str:
+    """The sentence about a tape that was not torn by a crash."""
+    return f"{path} is damaged at byte {at}: whole blocks follow there."
 
 
 def _sync_directory(path: Path) -> None:
