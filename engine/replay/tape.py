@@ -346,8 +346,7 @@ def _is_whole(data: mmap.mmap, at: int, head: np.void) -> bool:
 def _whole_follows(data: mmap.mmap, at: int) -> bool:
     """True when a whole block lies anywhere behind position `at`: what stands there was not left
     by a crash, because every block was durable before the next one was begun."""
-    mark = _BLOCK_MAGIC.to_bytes(4, "little")
-    while (at := data.find(mark, at + 1)) >= 0:
+    while (at := data.find(_BLOCK_MAGIC.to_bytes(4, "little"), at + 1)) >= 0:
         if any(_is_whole(data, *found) for found in itertools.islice(_heads(data, at), 1)):
             return True
     return False

@@ -88,6 +88,26 @@ def test_a_tape_torn_at_any_byte_goes_on_after_its_last_whole_block(tmp_path: Pa
             assert [b.last_n for b in reader.blocks()][-1] == n + 1
 
 
+def test_a_tape_damaged_before_its_end_is_neither_read_short_nor_cut(tmp_path: Path) -> None:
+    path = tmp_path / "tape.bin"
+    write(path, 3)
+    whole = path.read_bytes()
+    with TapeReader(path) as reader:
+        start = reader._file.tell()
+    size = (len(whole) - start) // 3
+    for at in (start, start + tape.BLOCK_HEAD.itemsize + 9, start + size, start + 2 * size - 1):
+        broken = bytearray(whole)
+        broken[at] ^= 1
+        path.write_bytes(broken)
+        with TapeReader(path) as reader, pytest.raises(TapeError, match="is damaged at byte"):
+            list(reader.blocks())
+    for at in (start, start + size):  # the writer reads heads, and the newest block whole
+        path.write_bytes(whole[:at] + b"?" + whole[at + 1 :])
+        with pytest.raises(TapeError, match="is damaged at byte"):
+            TapeWriter(path, HEADER)
+        assert path.stat().st_size == len(whole)
+
+
 def test_an_ended_tape_says_so_when_it_is_opened_again(tmp_path: Path) -> None:
     path = tmp_path / "tape.bin"
     write(path, 1)
