@@ -33,7 +33,7 @@ lint: $(VENV)/.dev ## ruff, mypy --strict, import contracts
 	$(BIN)/lint-imports --config setup.cfg
 
 test: check $(VENV)/.dev lint ## everything, without services, network or root
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
 
 soak: check $(VENV)/.dev ## the long proofs in full: make soak, or make soak NAME=kills
 	TAPESCAN_SOAK=1 $(BIN)/python -m pytest -m soak -s $(if $(NAME),-k $(NAME)) $(PYTEST_ARGS)
