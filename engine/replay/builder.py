@@ -93,6 +93,11 @@ def alert_config(config: Config) -> dict[str, object]:
         "interval_ms": config.engine.interval_ms,
         "sizes": sizes,
     }
+    if config.feed.provider == "replay":
+        found["input"] = [
+            [stat.st_size, stat.st_mtime_ns]
+            for stat in (Path(name).stat() for name in (feed["trades"], feed["quotes"]) if name)
+        ]
     if config.feed.provider == "simulator":
         found["simulator"] = msgspec.to_builtins(config.simulator)
     plain: dict[str, object] = json.loads(msgspec.json.encode(found))
@@ -327,6 +332,8 @@ class Builder:
         reference = arrays["reference"].copy()
         known = np.isfinite(closes)
         reference["prev_close"][known] = closes[known]
+        if before.header.date != self._date_before(session):
+            reference["prev_close"] = np.nan  # what we know is older than yesterday
         fresh = empty_arrays(empty, before.header.tickers, reference)
         for name in fresh:
             if name.startswith(("second_", "minute_", "session_")):
@@ -336,6 +343,12 @@ class Builder:
             head[field] = -1
         arrays |= {"rows": rows, "reference": reference, "head": head}
         return self._genesis(before.header.tickers, arrays, session, start_ns)
+
+    def _date_before(self, session: np.ndarray) -> int:
+        """The trading day before that of a session, yyyymmdd."""
+        days = self._calendar(int(session["open_ns"][0]))
+        earlier = [day.date for day in days if day.open_ns < int(session["open_ns"][0])]
+        return market_hours.date_number(earlier[-1])
 
     def _through_day(self, before: Genesis | None, day: TradingDay, empty: EngineTables) -> Genesis:
         session = self._session(day, _HISTORY_INTERVAL_NS)

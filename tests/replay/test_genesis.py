@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from tests.replay.market import calendar_dir
 from tests.replay.recording import HOUR, MIDNIGHT, MINUTE, START, TICKERS, demo, pl, trades
 
 INTERVAL_NS = 100_000_000
+START_TIME = datetime.fromtimestamp(START // 1_000_000_000, UTC)
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +141,21 @@ def test_yesterdays_close_is_the_last_eligible_regular_price(genesis: Genesis, t
         want = yesterday.filter(pl.col("symbol") == ticker)["price"][-1]
         assert genesis.arrays["reference"]["prev_close"][place] == want
     assert np.isnan(genesis.arrays["reference"]["atr14_day"]).all(), "no daily bars, so unknown"
+
+
+@pytest.mark.parametrize(("day", "known"), [("2013-10-01", False), ("2013-10-07", True)])
+def test_a_close_older_than_yesterdays_is_not_yesterdays(
+    tmp_path: Path, day: str, known: bool
+) -> None:
+    path = tmp_path / "trades.csv"
+    rows = [(datetime.fromisoformat(f"{day}T10:00:00-04:00"), 10), (START_TIME, 20)]
+    lines = [f"{round(when.timestamp())}000000000,AAA,{price},100\n" for when, price in rows]
+    path.write_text("ts_ns,symbol,price,size\n" + "".join(lines))
+    told = demo(100, history_dates=[day], trades=str(path))
+    made = Builder(told, "stream", calendar_dir(), load_compiled_rules(told)).build()
+    assert made.header.tickers == ["AAA"]
+    close = made.arrays["reference"]["prev_close"][0]
+    assert close == 10 if known else np.isnan(close)
 
 
 def test_the_session_so_far_equals_a_query_over_it(genesis: Genesis, table: Any) -> None:
