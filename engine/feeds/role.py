@@ -31,7 +31,7 @@ def main(ctx: RoleContext) -> None:
     stage.recover()
     at_full_speed = running.config.feed.speed == 0 and not provider.live
     ctx.running()
-    ended = False
+    ended = refused = False
     while not ctx.should_stop():
         ctx.beat()
         mark = ring.mark()
@@ -40,6 +40,10 @@ def main(ctx: RoleContext) -> None:
                 ctx.wake.notify("bars")
             ctx.progress(ring.tail())
             ctx.telemetry.set("rows_malformed_total", stage.rows_bad)
+            ctx.telemetry.set("ticks_refused_total", stage.refused + stage.dropped)
+            if stage.refused and not refused:
+                refused = True
+                ctx.log.warning("refused", reason="more tickers than engine.capacity has room for")
             if at_full_speed:
                 continue
         if stage.ended and not ended:

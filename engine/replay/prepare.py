@@ -26,6 +26,7 @@ from engine.replay.open_stream import OpenStream, recall, remember, write_durabl
 from engine.replay.recorder import bar_rows
 from engine.replay.tape import TapeHeader, TapeReader, TapeWriter
 from engine.rules.compiler import CompiledRules
+from engine.rules.pack import pack
 from engine.storage.ports import StoredAlert
 from engine.storage.sqlite import SqliteAlertStore, SqliteBarStore
 from ipc.logs import Log
@@ -50,7 +51,9 @@ def prepare(
     begun."""
     found = _resumable(config, data_dir, log)
     if found is not None:
-        return _resume(config, tables, data_dir, *found, log)
+        stream = _resume(config, tables, data_dir, *found, log)
+        _renew_rules(tables, compiled, log)
+        return stream
     return _begin(config, tables, data_dir, compiled, log)
 
 
@@ -174,6 +177,15 @@ def _resume(
     _set_flow(tables, harness.n)
     log.info("resumed", stream_id=pointer.stream_id, n=harness.n)
     return _info(config, genesis, pointer, directory, harness.n)
+
+
+def _renew_rules(tables: EngineTables, compiled: CompiledRules, log: Log) -> None:
+    """The tape brought the rules of before the crash; those of the file of now come after them."""
+    content, latest = pack(compiled), tables.rules.latest()
+    if tables.rules.read(latest) != content:
+        tables.rules.set_floor(latest)
+        tables.rules.publish(latest + 1, content)
+        log.info("rules_renewed", version=latest + 1, rules=len(compiled.rules))
 
 
 def _set_flow(tables: EngineTables, n: int) -> None:

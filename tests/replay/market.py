@@ -101,9 +101,10 @@ class Run(Harness):
     def __init__(self, tables: EngineTables, genesis: Genesis, tape: Path) -> None:
         self.alerts: list[bytes] = []
         self.bars_stored = MemoryBarStore()
-        super().__init__(tables, STREAM, self._keep)
+        stream_id = genesis.header.stream_id
+        super().__init__(tables, stream_id, self._keep)
         self.writer = TapeWriter(tape, tape_header(genesis, "00"))
-        self.recorder = RecorderStage(tables, self.writer, self.bars_stored, STREAM)
+        self.recorder = RecorderStage(tables, self.writer, self.bars_stored, stream_id)
         self.recorder.recover()
 
     def _keep(self, cycle: MergedCycle) -> None:

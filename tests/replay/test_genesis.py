@@ -15,7 +15,7 @@ from engine.domain.tables import EngineTables, allocate
 from engine.feeds.admit import admitted_batches
 from engine.feeds.registry import open_provider
 from engine.metrics.registry import COLUMN
-from engine.replay.builder import Builder, columns, load_compiled_rules, sizes_of
+from engine.replay.builder import Builder, alert_config, columns, load_compiled_rules, sizes_of
 from engine.replay.genesis import (
     Genesis,
     GenesisError,
@@ -156,6 +156,16 @@ def test_a_close_older_than_yesterdays_is_not_yesterdays(
     assert made.header.tickers == ["AAA"]
     close = made.arrays["reference"]["prev_close"][0]
     assert close == 10 if known else np.isnan(close)
+
+
+def test_another_recording_under_the_same_name_is_another_input(tmp_path: Path) -> None:
+    path = tmp_path / "trades.csv"
+    path.write_text("ts_ns,symbol,price,size\n1,AAA,10,100\n")
+    told = demo(100, trades=str(path))
+    before = alert_config(told)
+    assert alert_config(told) == before
+    path.write_text("ts_ns,symbol,price,size\n1,AAA,11,100\n")
+    assert alert_config(told) != before
 
 
 def test_the_session_so_far_equals_a_query_over_it(genesis: Genesis, table: Any) -> None:

@@ -1,0 +1,243 @@
+"""What a start does: it resumes the open stream, or says why it begins a new one."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from engine.config.schema import Config, FeedSection, MarketSection
+from engine.domain.stream import StreamInfo
+from engine.domain.tables import FLOW_ALERTED_N, FLOW_DURABLE_N, EngineTables
+from engine.feeds.registry import open_provider
+from engine.feeds.stage import FeedStage
+from engine.replay.builder import Builder
+from engine.replay.open_stream import forget, recall
+from engine.replay.prepare import prepare
+from engine.replay.tape import TapeReader, TapeWriter
+from engine.rules.model import Rule
+from engine.storage.sqlite import SqliteAlertReader, SqliteBarReader
+from ipc.logs import Log
+from shm.fences import read_word
+from shm.words import WORD_STRIDE
+from tests.replay.market import (
+    FIRST_RULES,
+    SECOND_RULES,
+    Run,
+    calendar_dir,
+    compiled,
+    config,
+    tables_of,
+)
+from tests.replay.test_recording import DAY, HEADER, rows
+
+TOLD = config(symbols=10, seed=4, minutes=2)
+
+
+class Start:
+    """Starts over one data directory, and what they logged."""
+
+    def __init__(self, place: Path) -> None:
+        self.place = place
+        self.said: list[dict[str, Any]] = []
+        for path in calendar_dir().glob("calendar_*.json"):
+            (place / path.name).write_bytes(path.read_bytes())
+
+    def __call__(
+        self, told: Config = TOLD, rules: tuple[Rule, ...] = FIRST_RULES, workers: int = 1
+    ) -> tuple[StreamInfo, EngineTables]:
+        read, write = os.pipe()
+        tables = tables_of(told, workers)
+        stream = prepare(told, tables, self.place, compiled(rules), Log("test", fd=write))
+        os.close(write)
+        with os.fdopen(read) as lines:
+            self.said = [json.loads(line) for line in lines]
+        return stream, tables
+
+    @property
+    def reason(self) -> str:
+        """Why the stream of before was not gone on with."""
+        return str(next(line["reason"] for line in self.said if line["event"] == "new_stream"))
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Start:
+    Builder(TOLD, "", calendar_dir(), compiled())  # exports the calendar
+    return Start(tmp_path)
+
+
+def crash_at(stream: StreamInfo, tables: EngineTables, n: int, told: Config = TOLD) -> list[bytes]:
+    """Run and record up to a cycle, then leave everything as it is. The alerts."""
+    run = Run(tables, _genesis(stream), Path(stream.directory) / "tape.bin")
+    provider = open_provider(told, stream.start_ns, stream.end_ns, session=tables.session)
+    feed = FeedStage(tables.ticks.rings[0], tables.feed_names[0], provider, 0.0, lambda: 0)
+    run._drain = lambda decision: None  # type: ignore[method-assign]
+    while run.n < n and (feed.step() or not feed.ended):
+        while run.n < n and (decision := run.bars.decide_replay()) is not None:
+            run.cycle(decision)
+            while run.recorder.step():
+                pass
+    run.writer.close()
+    return run.alerts
+
+
+def _genesis(stream: StreamInfo) -> Any:
+    class Header:
+        header = msgspec.structs.replace(_HEADER, stream_id=stream.stream_id)
+
+    return Header
+
+
+_HEADER = Builder(TOLD, "", calendar_dir(), compiled()).build().header
+
+
+def test_a_crashed_stream_is_resumed_where_its_tape_ends(start: Start) -> None:
+    first, tables = start()
+    assert first.resumed_n == 0
+    alerts = crash_at(first, tables, 60)
+    again, tables = start(workers=3)
+    assert (again.stream_id, again.resumed_n) == (first.stream_id, 60)
+    assert again.genesis_sha256 == first.genesis_sha256
+    for word in (FLOW_DURABLE_N, FLOW_ALERTED_N):
+        assert read_word(tables.flow, word * WORD_STRIDE) == 60
+    stored = SqliteAlertReader(start.place / "alerts.db")
+    assert list(stored.texts(first.stream_id)) == alerts
+    third, _ = start()
+    assert third.resumed_n == 60
+    assert stored.count() == len(alerts), "once each"
+    assert any(SqliteBarReader(start.place / "bars.db").volumes(0, 1 << 62))
+
+
+def ended(place: Path, directory: Path) -> None:
+    with TapeReader(directory / "tape.bin") as reader:
+        header = reader.header
+    writer = TapeWriter(directory / "tape.bin", header)
+    writer.end()
+    writer.close()
+
+
+def gapped(place: Path, directory: Path) -> None:
+    with TapeReader(directory / "tape.bin") as reader:
+        header = reader.header
+    writer = TapeWriter(directory / "tape.bin", header)
+    writer.gap()
+    writer.close()
+
+
+def no_tape(place: Path, directory: Path) -> None:
+    (directory / "tape.bin").unlink()
+
+
+def no_genesis(place: Path, directory: Path) -> None:
+    (directory / "genesis.bin").unlink()
+
+
+def damaged_genesis(place: Path, directory: Path) -> None:
+    content = bytearray((directory / "genesis.bin").read_bytes())
+    content[-50] ^= 1
+    (directory / "genesis.bin").write_bytes(content)
+
+
+def other_tape(place: Path, directory: Path) -> None:
+    (directory / "tape.bin").write_bytes(b"this is something else altogether")
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (ended, "it was ended in order"),
+        (gapped, "its tape has a gap"),
+        (no_tape, "it has no tape"),
+        (no_genesis, "cannot be read: No such file or directory."),
+        (damaged_genesis, "is not the one its tape was recorded with."),
+        (other_tape, "is not a tape: it does not start with the tape's magic bytes."),
+    ],
+)
+def test_a_stream_that_cannot_be_resumed_is_named_and_a_new_one_begins(
+    start: Start, damage: Callable[[Path, Path], None], reason: str
+) -> None:
+    first, tables = start()
+    crash_at(first, tables, 20)
+    damage(start.place, Path(first.directory))
+    again, tables = start()
+    assert again.stream_id != first.stream_id
+    assert again.resumed_n == 0
+    assert start.reason.endswith(reason)
+    assert tables.cell.cells.published() == 0
+
+
+@pytest.mark.parametrize("pointer", [b"", b"{", b"[1]", b'{"stream_id": 3}', b"\xff\xfe"])
+def test_a_damaged_pointer_begins_a_new_stream(start: Start, pointer: bytes) -> None:
+    first, _ = start()
+    (start.place / "stream.json").write_bytes(pointer)
+    assert start()[0].stream_id != first.stream_id
+
+
+def test_a_stream_that_was_forgotten_is_not_resumed(start: Start) -> None:
+    first, tables = start()
+    crash_at(first, tables, 20)
+    forget(start.place)
+    forget(start.place)
+    assert recall(start.place) is None
+    assert start()[0].stream_id != first.stream_id
+
+
+def test_other_settings_begin_a_new_stream_and_other_paces_do_not(start: Start) -> None:
+    first, _ = start()
+    feed = msgspec.structs.replace(TOLD.feed, speed=3.0, loop=False)
+    assert start(msgspec.structs.replace(TOLD, feed=feed))[0].stream_id == first.stream_id
+    market = MarketSection(after_close="19:00")
+    assert start(msgspec.structs.replace(TOLD, market=market))[0].stream_id != first.stream_id
+    assert start.reason == "the configuration has changed"
+
+
+def test_other_code_begins_a_new_stream(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, _ = start()
+    monkeypatch.setattr("engine.replay.prepare.code_fingerprint", lambda: "other")
+    assert start()[0].stream_id != first.stream_id
+    assert start.reason == "the code has changed"
+
+
+def test_another_recording_under_the_same_name_begins_a_new_stream(start: Start) -> None:
+    file = start.place / "trades.csv"
+    file.write_text(HEADER + "\n".join(rows(50)) + "\n")
+    told = msgspec.structs.replace(TOLD, feed=FeedSection(trades=str(file), start=""))
+    first, tables = start(told)
+    assert first.start_ns == DAY
+    assert start(told)[0].stream_id == first.stream_id
+    file.write_text(HEADER + "\n".join(rows(51)) + "\n")
+    assert start(told)[0].stream_id != first.stream_id
+    assert start.reason == "the configuration has changed"
+    assert np.isnan(tables.reference["prev_close"]).all()
+
+
+def test_rules_changed_while_it_was_down_are_used_from_the_next_cycle_on(start: Start) -> None:
+    first, tables = start()
+    crash_at(first, tables, 30)
+    again, tables = start(rules=SECOND_RULES)
+    assert again.resumed_n == 30
+    assert tables.rules.latest() == 2
+    assert [line["version"] for line in start.said if line["event"] == "rules_renewed"] == [2]
+    assert int(tables.cell.heads[30 % 4]["rules_version"]) == 1
+    alerts = crash_at(again, tables, 60)
+    assert any(b'"rule_id":"new"' in alert for alert in alerts)
+    _, tables = start(rules=SECOND_RULES)
+    assert tables.rules.latest() == 2
+    assert not [line for line in start.said if line["event"] == "rules_renewed"]
+
+
+def test_history_bars_are_there_before_the_stream_can_be_resumed(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("engine.replay.prepare.remember", die)
+    with pytest.raises(KeyboardInterrupt):
+        start()
+    assert recall(start.place) is None
+    assert (start.place / "bars.db").exists()
