@@ -30,9 +30,11 @@ from shm.board import Board
 from shm.fences import read_word
 from shm.segments import SharedArena, sweep
 from shm.words import WORD_STRIDE
+from tools.start_checks import refuse_taken_name, refuse_taken_port
 
 PREPARE_TIMEOUT_S = 3600.0
-
+# A new start must not take a directory `tools` for ours because the user stands beside it.
+_ELSEWHERE = () if Path.cwd() == Path(__file__).resolve().parent.parent else ("-P",)
 
 _BOARD = ("board_state", "board_counters", "board_histograms")
 _HISTORY = (
@@ -124,12 +126,14 @@ class _Memory:
 
 def _create(config: Config, data_dir: Path) -> _Memory:
     """Reserve and create every table: one epoch more than the engine before."""
+    epoch = _next_epoch(data_dir)
+    refuse_taken_name(config.engine.name, epoch)
     sizes, asked = sizes_of(config), columns()
     keys = [spec.key for spec in role_table(sizes)]
     measure = MeasuringArena()
     allocate(measure, sizes, asked)
     create_board(measure, keys)
-    arena = SharedArena(config.engine.name, _next_epoch(data_dir), measure.total_bytes)
+    arena = SharedArena(config.engine.name, epoch, measure.total_bytes)
     return _Memory(arena, allocate(arena, sizes, asked), create_board(arena, keys))
 
 
@@ -154,15 +158,17 @@ def _describe(stream: StreamInfo, config: Config) -> dict[str, object]:
     }
 
 
-def run_engine(config: Config, arguments: Sequence[str] = ()) -> int:
-    """Run the engine until it is stopped; returns the exit code. `arguments` start it anew after a
-    loop.
+def run_engine(config: Config, arguments: Sequence[str] = (), no_switch: str = "") -> int:
+    """Run the engine until it is stopped; returns the exit code.
 
-    Raises EngineError (bad rules, no room), LockedError (another engine holds the data directory).
+    arguments: those of `tapescan run`, for a new start after a loop or on the other demo market;
+    no_switch: why there is no other. Raises EngineError (bad rules, a port or a name is taken),
+    LockedError (another engine holds the data directory), SegmentError (no room).
     """
     data_dir = Path(config.paths.data_dir)
     lock = DataLock(data_dir)
     log = _log(config, "supervisor")
+    refuse_taken_port(config)
     compiled = load_compiled_rules(config)
     for name in sweep(config.engine.name):
         log.info("swept", segment=name)
@@ -182,7 +188,10 @@ def run_engine(config: Config, arguments: Sequence[str] = ()) -> int:
         stream = msgspec.convert(answer, StreamInfo)
         log.info("ready", seconds=round((clock.monotonic_ns() - begun_ns) / 1e9, 2),
                  **_describe(stream, config))  # fmt: skip
-        return _supervise(config, memory, stream, data_dir, log, arguments)
+        running = Running(
+            config, stream, memory.tables, memory.board, data_dir, tuple(arguments), no_switch
+        )
+        return _supervise(running, memory.arena, log)
     finally:
         memory.arena.unlink_all()
         lock.release()
@@ -208,27 +217,20 @@ def waiting_input(tables: EngineTables, key: str) -> int:
     return 0
 
 
-def _supervise(
-    config: Config,
-    memory: _Memory,
-    stream: StreamInfo,
-    data_dir: Path,
-    log: Log,
-    arguments: Sequence[str],
-) -> int:
-    running = Running(config, stream, memory.tables, memory.board, data_dir)
+def _supervise(running: Running, arena: SharedArena, log: Log) -> int:
+    config, tables = running.config, running.tables
     parts = Parts(
         engine=config.engine.name,
-        data_dir=data_dir,
-        board=memory.board,
+        data_dir=running.data_dir,
+        board=running.board,
         log=log,
         shared=running,
-        protect=lambda spec: memory.arena.protect((*_BOARD, *spec.writable)),
+        protect=lambda spec: arena.protect((*_BOARD, *spec.writable)),
         forward={"reload": "web"},
-        waiting=lambda key: waiting_input(memory.tables, key),
-        describe=lambda: _describe(stream, config),
-        cleanup=memory.arena.unlink_all,
-        relaunch=(sys.executable, "-m", "tools.main", "run"),
-        arguments=tuple(arguments),
+        waiting=lambda key: waiting_input(tables, key),
+        describe=lambda: _describe(running.stream, config),
+        cleanup=arena.unlink_all,
+        relaunch=(sys.executable, *_ELSEWHERE, "-m", "tools.main", "run"),
+        arguments=running.arguments,
     )
-    return Supervisor(role_table(memory.tables.sizes), _settings(config), parts).run()
+    return Supervisor(role_table(tables.sizes), _settings(config), parts).run()

@@ -100,7 +100,8 @@ class Deps:
     """Everything the front needs from the rest; a test hands in its own.
 
     telemetry() reads the board; speed: times the recording's pace, 0 as fast as it goes;
-    switch_market("simulator" or "replay") asks the supervisor to start the engine again on it.
+    switch_market("simulator" or "replay") asks the supervisor to start the engine again on it;
+    no_switch: one sentence why that cannot be, empty when it can.
     count(series, amount), observe(series, ns) and gauge(series, value) write the front's own line
     of the board. now_ns: monotonic clock; realtime_ns: wall clock, for latencies only.
     """
@@ -113,6 +114,7 @@ class Deps:
     switch_market: Callable[[str], None]
     now_ns: Callable[[], int]
     realtime_ns: Callable[[], int]
+    no_switch: str = ""
     speed: float = 1.0
     host: str = "127.0.0.1"
     port: int = 8080

@@ -30,8 +30,7 @@ _Result = TypeVar("_Result")
 
 BEAT_INTERVAL_S = 0.25
 KEEPALIVE_S = 75.0
-# What `tapescan run` is started with anew for each demo market.
-MARKET_ARGUMENTS = {"simulator": ["--demo-market"], "replay": []}
+DEMO_MARKET = "--demo-market"
 
 
 class ListenError(EngineError):
@@ -102,6 +101,12 @@ class LogBridge(logging.Handler):
         self._log.write(level, "front", {"message": record.getMessage(), **extra})
 
 
+def market_arguments(arguments: tuple[str, ...], market: str) -> list[str]:
+    """What `tapescan run` is started with anew for a demo market: its arguments stay."""
+    kept = [argument for argument in arguments if argument != DEMO_MARKET]
+    return [DEMO_MARKET, *kept] if market == "simulator" else kept
+
+
 def make_deps(ctx: RoleContext, limits: Limits | None = None) -> Deps:
     """What the front needs, out of what the supervisor shared."""
     running: Running = ctx.shared
@@ -116,7 +121,10 @@ def make_deps(ctx: RoleContext, limits: Limits | None = None) -> Deps:
         alerts=LateAlertReader(running.alerts_path),
         telemetry=lambda: read_board(running.board, monotonic_ns(), beat_timeout_ms),
         stream=running.stream,
-        switch_market=lambda market: ctx.request("restart", arguments=MARKET_ARGUMENTS[market]),
+        switch_market=lambda market: ctx.request(
+            "restart", arguments=market_arguments(running.arguments, market)
+        ),
+        no_switch=running.no_switch,
         now_ns=monotonic_ns,
         realtime_ns=realtime_ns,
         speed=1.0 if running.stream.live else config.feed.speed,

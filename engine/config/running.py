@@ -11,13 +11,19 @@ from shm.board import Board
 
 @dataclasses.dataclass(frozen=True)
 class Running:
-    """Configuration, stream, tables and board of this engine; data_dir holds everything written."""
+    """Configuration, stream, tables and board of this engine; data_dir holds everything written.
+
+    arguments: those that `tapescan run` was given, but the file; no_switch: one sentence why the
+    demo market cannot be switched from the page, empty when it can.
+    """
 
     config: Config
     stream: StreamInfo
     tables: EngineTables
     board: Board
     data_dir: Path
+    arguments: tuple[str, ...] = ()
+    no_switch: str = ""
 
     @property
     def alerts_path(self) -> Path:

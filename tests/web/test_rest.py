@@ -215,6 +215,19 @@ def test_a_supervisor_that_does_not_listen_is_a_503() -> None:
     serve(warm_market(), scenario, switch_market=refuse)
 
 
+def test_an_engine_without_another_market_says_so_and_its_page_has_no_switch() -> None:
+    market, why = warm_market(), 'There is no recording to switch to: feed.trades is "".'
+
+    async def scenario(front: RunningFront) -> None:
+        status, document = await front.post("/api/v1/demo-market", {"market": "replay"})
+        assert (status, document["detail"]) == (409, why)
+        assert not market.switched
+        _, document = await front.get("/api/v1/status")
+        assert document["stream"]["switchable"] is False
+
+    serve(market, scenario, no_switch=why)
+
+
 SERIES = (
     "scan_cycle_seconds", "symbols_scanned_total", "alerts_emitted_total", "alerts_delivered_total",
     "tick_processed_total", "worker_queue_depth", "last_tick_timestamp",

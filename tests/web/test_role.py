@@ -40,13 +40,13 @@ class Stage:
     port: int
 
 
-def stage(tmp_path: Path, port: int | None = None) -> Stage:
+def stage(tmp_path: Path, port: int | None = None, arguments: tuple[str, ...] = ()) -> Stage:
     market = warm_market()
     port = unused_port() if port is None else port
     rules = RulesSection(path=str(tmp_path / "rules.json"))
     config = Config(web=WebSection(port=port), rules=rules)
     stream = market.deps(port).stream
-    running = Running(config, stream, market.tables, market.board, tmp_path)
+    running = Running(config, stream, market.tables, market.board, tmp_path, arguments)
     spec = RoleSpec("web", "web.role:main", takes_orders=True)
     wake, inboxes, upward = Wakeups(["web"]), Inboxes(["web"]), Upward()
     wake.own("web")
@@ -133,8 +133,10 @@ def test_a_reload_order_is_carried_out_and_a_faulty_file_changes_nothing(tmp_pat
     assert made.market.tables.rules.latest() == 1
 
 
-def test_the_switch_of_the_page_becomes_a_restart_request(tmp_path: Path) -> None:
-    made = stage(tmp_path)
+def test_the_switch_of_the_page_asks_for_a_new_start_with_the_same_arguments(
+    tmp_path: Path,
+) -> None:
+    made = stage(tmp_path, arguments=("--demo-market", "--speed", "50", "--port", "9000"))
 
     async def scenario(session: aiohttp.ClientSession, url: str) -> None:
         for market in ("simulator", "replay"):
@@ -148,7 +150,10 @@ def test_the_switch_of_the_page_becomes_a_restart_request(tmp_path: Path) -> Non
     run(made, scenario)
     requests = made.upward.receive()
     assert [request.kind for request in requests] == ["restart", "restart"]
-    assert [request.payload["arguments"] for request in requests] == [["--demo-market"], []]
+    kept = ["--speed", "50", "--port", "9000"]
+    assert [request.payload["arguments"] for request in requests] == [
+        ["--demo-market", *kept], kept,
+    ]  # fmt: skip
 
 
 def test_a_taken_port_is_refused_in_one_sentence_with_exit_code_3(tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ async def switch_market(request: web.Request) -> web.Response:
     if request.content_type != "application/json":
         raise Problem(415, "The body must be application/json.")
     wanted = decode_body(await request.read(), DemoMarket)
+    if request.app[KEY].deps.no_switch:
+        raise Problem(409, request.app[KEY].deps.no_switch)
     try:
         request.app[KEY].deps.switch_market(wanted.market)
     except (OSError, ValueError) as error:

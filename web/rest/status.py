@@ -50,6 +50,7 @@ def status_document(app: web.Application) -> dict[str, Any]:
             "simulated": stream.simulated,
             "live": stream.live,
             "speed": deps.speed,
+            "switchable": not deps.no_switch,
         },
         "roles": _roles(telemetry),
         "recorded_n": read_word(tables.flow, FLOW_DURABLE_N * WORD_STRIDE),

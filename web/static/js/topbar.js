@@ -63,7 +63,7 @@ function engineTime(status) {
 
 function MarketSwitch() {
   const stream = state.status.value?.stream;
-  if (stream?.live) return null;
+  if (stream && (stream.live || !stream.switchable)) return null;
   const current = state.switching.value || stream?.provider;
   async function choose(market) {
     if (!stream || market === current || state.switching.value) return;
