@@ -24,7 +24,7 @@ from engine.feeds.registry import open_provider, simulated_reference
 from engine.indicators import registry as indicator_registry
 from engine.metrics.registry import COLUMNS as METRIC_COLUMNS
 from engine.replay.calendar_load import load_calendar
-from engine.replay.fingerprint import code_fingerprint
+from engine.replay.fingerprint import code_fingerprint, file_mark
 from engine.replay.genesis import Genesis, GenesisHeader, empty_arrays, restore, snapshot
 from engine.replay.harness import Harness
 from engine.rules.compiler import CompiledRules, compile_rules
@@ -80,7 +80,8 @@ def load_compiled_rules(config: Config) -> CompiledRules:
 
 
 def alert_config(config: Config) -> dict[str, object]:
-    """Every setting that can change an alert, and nothing that cannot (workers, ports, pace)."""
+    """Every setting that can change an alert, and nothing that cannot (workers, ports, pace); of
+    the recordings and of the table of conditions what they hold, not only where they lie."""
     feed = msgspec.to_builtins(config.feed)
     for key in ("speed", "loop", "stop_at_end"):
         feed.pop(key)
@@ -92,6 +93,7 @@ def alert_config(config: Config) -> dict[str, object]:
         "grace_ms": config.bars.grace_ms,
         "interval_ms": config.engine.interval_ms,
         "sizes": sizes,
+        "conditions": Conditions.load().fingerprint,
     }
     if config.feed.provider == "replay":
         found["input"] = [
@@ -100,6 +102,9 @@ def alert_config(config: Config) -> dict[str, object]:
         ]
     if config.feed.provider == "simulator":
         found["simulator"] = msgspec.to_builtins(config.simulator)
+    else:
+        names = [name for name in (config.feed.trades, config.feed.quotes) if name]
+        found["input"] = [file_mark(Path(name)) for name in names]
     plain: dict[str, object] = json.loads(msgspec.json.encode(found))
     return plain
 

@@ -9,6 +9,7 @@ import numba
 import numpy
 
 _ROOT = Path(__file__).resolve().parents[2]
+_END_BYTES = 1 << 20
 _ROOMS = ("alerts", "bars", "domain", "feeds", "indicators", "metrics", "replay", "rules", "scan")
 
 
@@ -22,3 +23,17 @@ def code_fingerprint() -> str:
     for path in sorted(paths):
         digest.update(path.relative_to(_ROOT).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
+
+
+def file_mark(path: Path) -> str:
+    """Size and SHA-256 (hex) of both ends of a file, empty when there is none: another recording
+    under the same name is told apart without reading gigabytes."""
+    try:
+        with path.open("rb") as file:
+            size = path.stat().st_size
+            digest = hashlib.sha256(file.read(_END_BYTES))
+            file.seek(max(0, size - _END_BYTES))
+            digest.update(file.read(_END_BYTES))
+    except OSError:
+        return ""
+    return f"{size}-{digest.hexdigest()}"
