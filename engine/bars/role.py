@@ -32,7 +32,7 @@ class _Bars:
         self.stage.recover()
         self.awake = ["indicators", "recorder"]  # the scan workers wait for the indicators
         self.waiting: np.void | None = None
-        self.blocked_ns = 0
+        self.blocked_ns = clock.monotonic_ns()
         self.unrecorded = False
 
     def decide(self) -> np.void | None:
