@@ -36,7 +36,8 @@ class EngineSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_
         str,
         Meta(
             pattern=r"^[A-Za-z0-9._-]{0,64}\Z",
-            description="Name of the stream that a start begins; empty: a new one is minted.",
+            description="Name of the stream that a start begins, with a number if one of that name "
+            "has been; empty: a new one is minted.",
             extra={"say": "at most 64 of letters, digits, '.', '_' and '-'"},
         ),
     ] = ""

@@ -220,10 +220,36 @@ def _info(
 
 
 # -- beginning -----------------------------------------------------------------------------------
+def _new_id(told: str, data_dir: Path) -> str:
+    """The id told, with a number if a stream of that name has been: its alerts would be taken for
+    those of the new one, its tape would be lost."""
+    stream_id, number = told or uuid.uuid4().hex, 1
+    while _has_been(stream_id, data_dir):
+        number += 1
+        stream_id = f"{told}-{number}"
+    return stream_id
+
+
+def _has_been(stream_id: str, data_dir: Path) -> bool:
+    """True when a stream of this id has a cycle on tape or an alert in the store."""
+    tape, alerts = stream_directory(data_dir, stream_id) / TAPE_NAME, data_dir / "alerts.db"
+    if tape.exists():
+        with TapeReader(tape) as reader:
+            if next(reader.blocks(), None) is not None:
+                return True
+    if not alerts.exists():
+        return False
+    store = SqliteAlertStore(alerts)
+    try:
+        return store.count(stream_id) > 0
+    finally:
+        store.close()
+
+
 def _begin(
     config: Config, tables: EngineTables, data_dir: Path, compiled: CompiledRules, log: Log
 ) -> StreamInfo:
-    stream_id = config.engine.stream_id or uuid.uuid4().hex
+    stream_id = _new_id(config.engine.stream_id, data_dir)
     history = HistoryBars()
     builder = Builder(
         config,

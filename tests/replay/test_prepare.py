@@ -241,3 +241,17 @@ def test_history_bars_are_there_before_the_stream_can_be_resumed(
         start()
     assert recall(start.place) is None
     assert (start.place / "bars.db").exists()
+
+
+def test_a_name_given_to_streams_is_numbered_when_one_of_that_name_has_been(start: Start) -> None:
+    told = msgspec.structs.replace(
+        TOLD, engine=msgspec.structs.replace(TOLD.engine, stream_id="mine")
+    )
+    first, tables = start(told)
+    assert start(told)[0].stream_id == first.stream_id == "mine", "nothing came of it yet"
+    crash_at(first, tables, 60, told)
+    tape = Path(first.directory) / "tape.bin"
+    TapeWriter(tape, msgspec.structs.replace(_HEADER, stream_id="mine")).end()
+    content = tape.read_bytes()
+    assert [start(told)[0].stream_id for _ in range(2)] == ["mine-2", "mine-2"]
+    assert tape.read_bytes() == content
