@@ -39,6 +39,9 @@ FLOW_WORDS = 6
 # Cooldown entry words: key_rule (0 = free), key_symbol, last firing T_k
 COOL_WORDS = 3
 COOL_BUCKET = 16
+# Places per pair that may cool: so few buckets overflow (one in a million at max_cooling pairs)
+# that neither the number of workers nor the ids they give decide whether a rule fires.
+COOL_PLACES = 4
 
 
 @dataclasses.dataclass
@@ -186,7 +189,8 @@ def _indicators(arena: Arena, sizes: Sizes, columns: Columns) -> IndicatorTable:
 
 def _scan(arena: Arena, sizes: Sizes, columns: Columns) -> ScanTable:
     rows, workers = sizes.rows, sizes.workers
-    buckets = _power_of_two(max(16, sizes.max_cooling // workers // COOL_BUCKET))
+    places = COOL_PLACES * sizes.max_cooling // workers
+    buckets = _power_of_two(max(16, places // COOL_BUCKET))
     table = ScanTable(
         columns=arena.array("metric_columns", (2, columns.metrics, rows), np.float64),
         truth=arena.array("truth", (2, sizes.max_rules, rows // 64), np.uint64),

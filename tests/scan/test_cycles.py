@@ -179,7 +179,7 @@ def test_a_rule_taken_away_and_brought_back_still_cools() -> None:
 
 
 def test_a_full_bucket_suppresses_and_counts_and_forgets_nothing() -> None:
-    world = World(capacity=1024, max_cooling=256)  # 16 buckets of 16 places
+    world = World(capacity=1024, max_cooling=64)  # 16 buckets of 16 places
     world.use([rule("a", cooldown_sec=10)])
     symbols = last(**{f"S{number:03}": 1 for number in range(600)})
     first = world.cycle(at(0), symbols)
@@ -190,6 +190,14 @@ def test_a_full_bucket_suppresses_and_counts_and_forgets_nothing() -> None:
     assert world.cycle(at(9), symbols).fired == 0
     again = {alert.symbol for alert in world.cycle(at(10), symbols).alerts}
     assert len(again) == places and again != set(symbols) and cooling != set(symbols)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_as_many_pairs_cool_as_the_setting_says_for_any_number_of_workers(workers: int) -> None:
+    world = World(workers, capacity=1024, max_cooling=8192, max_alerts_per_cycle=8192)
+    world.use([rule(f"r{number}", cooldown_sec=10) for number in range(8)])
+    symbols = last(**{f"S{number:04}": 1 for number in range(1024)})
+    assert world.cycle(at(0), symbols).fired == 8192
 
 
 def test_the_lane_holds_values_of_all_leaves_and_the_end_record() -> None:
