@@ -2,7 +2,6 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-STATE ?= .run
 
 .DEFAULT_GOAL := help
 .PHONY: help run test soak bench audit lint lock check clean
@@ -25,7 +24,7 @@ $(VENV)/.dev: requirements-dev.lock $(VENV)/.run
 	@touch $@
 
 run: check $(VENV)/.run ## the scanner on the bundled recording, page on http://127.0.0.1:8080
-	TAPESCAN_PATHS__DATA_DIR=$${TAPESCAN_PATHS__DATA_DIR:-$(CURDIR)/$(STATE)} $(BIN)/tapescan run --config scanner.toml
+	$(BIN)/tapescan run --config scanner.toml
 
 lint: $(VENV)/.dev ## ruff, mypy --strict, import contracts
 	$(BIN)/ruff check .
@@ -45,4 +44,4 @@ audit: $(VENV)/.dev ## known vulnerabilities in the locked packages
 	$(BIN)/pip-audit --require-hashes --disable-pip -r requirements.lock
 
 clean: ## remove the environment and the demo's state
-	rm -rf $(VENV) $(STATE) build *.egg-info
+	rm -rf $(VENV) .run build *.egg-info

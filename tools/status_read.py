@@ -58,8 +58,9 @@ class StatusReader:
         if told is None or (held_by is not None and told["state"] not in LIVE_STATES):
             told = {"state": "never" if held_by is None else "starting", "roles": []}
             told["pid"] = held_by
+        self.engine = told.get("engine", self.engine)  # it may have been overridden at its start
         status: dict[str, Any] = {
-            "engine": told.get("engine", self.engine),
+            "engine": self.engine,
             "state": told["state"],
             "data_dir": str(self.data_dir),
             "pid": told.get("pid"),
