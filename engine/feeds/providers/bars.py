@@ -75,21 +75,26 @@ class BarsFile:
     def _row(
         self, line: int, row: list[str], newest_ns: int
     ) -> tuple[int, int, tuple[float, ...]] | None:
+        """Start, symbol number and values of a good row; a bad one is told and counted."""
         try:
             start_ns = _minute_ns(row[0])
-            values = tuple(float(text) for text in row[2:7])
+            opened, high, low, close, volume = (float(text) for text in row[2:7])
         except (ValueError, IndexError):
-            return self._bad(line, "is not a time, a symbol and five numbers")
-        opened, high, low, close, volume = (*values, *[np.nan] * (5 - len(values)))
+            self._bad(line, "is not a time, a symbol and five numbers")
+            return None
         ticker = row[1]
+        why = ""
         if not 0 < len(ticker) <= SYMBOL_BYTES or not ticker.isascii():
-            return self._bad(line, f"has no usable symbol ({ticker[:30]!r})")
-        if not (0 < low <= min(opened, close) and max(opened, close) <= high < np.inf):
-            return self._bad(line, "has prices that are no bar")
-        if not 0 <= volume < np.inf:
-            return self._bad(line, "has no volume")
-        if start_ns < newest_ns:
-            return self._bad(line, "goes back in time")
+            why = f"has no usable symbol ({ticker[:30]!r})"
+        elif not (0 < low <= min(opened, close) and max(opened, close) <= high < np.inf):
+            why = "has prices that are no bar"
+        elif not 0 <= volume < np.inf:
+            why = "has no volume"
+        elif start_ns < newest_ns:
+            why = "goes back in time"
+        if why:
+            self._bad(line, why)
+            return None
         number = self._numbers.setdefault(ticker, len(self.tickers))
         if number == len(self.tickers):
             self.tickers.append(ticker)
