@@ -10,6 +10,7 @@ from engine.domain import records
 from shm.ring import Ring
 
 END_OF_INPUT = int(np.iinfo(np.int64).max)
+_N = int(records.DECISION.fields["n"][1]) // 8  # type: ignore[index]
 _CRC_BYTES = int(records.DECISION.fields["crc"][1])  # type: ignore[index]
 
 
@@ -29,12 +30,12 @@ def find_decision(ring: Ring, n: int) -> tuple[int, np.void] | None:
     tail = ring.tail()
     if tail == 0:
         return None
-    newest = int(ring.data[(tail - 1) & (ring.capacity - 1)]["n"])
+    newest = int(ring.words[(tail - 1) & (ring.capacity - 1), _N])
     position = tail - 1 - (newest - n)
     if n > newest or position < 0 or tail - position > ring.capacity:
         return None
-    decision = ring.data[position & (ring.capacity - 1)].copy()
-    return (position, decision) if int(decision["n"]) == n else None
+    found = ring.words[position & (ring.capacity - 1)].copy()
+    return (position, found.view(records.DECISION)[0]) if found[_N] == n else None
 
 
 def grid_floor(t_ns: int, interval_ns: int) -> int:

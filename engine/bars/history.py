@@ -73,6 +73,8 @@ def write_instants(tables: EngineTables, n: int, second: int, minute: int) -> No
     cell = tables.cell
     slot = cell.cells.slot(n)
     t_ns = int(cell.heads[slot]["t_ns"])
+    if t_ns // records.NS_PER_SECOND == second and t_ns // records.NS_PER_MINUTE == minute:
+        return
     after, before = cell.rows[slot], cell.rows[cell.cells.slot(n - 1)]
 
     def as_of(instant_ns: int) -> np.ndarray:
@@ -96,8 +98,8 @@ def write_histories(tables: EngineTables, n: int) -> None:
     """Write everything cycle n >= 1 adds to the histories, from its sealed cell and cell n - 1."""
     cell = tables.cell
     slot, prior = cell.cells.slot(n), cell.cells.slot(n - 1)
-    _, ev_i = event_words(cell.events[slot])
-    _, bars_i = bar_words(tables.history.bars)
-    write_bars(ev_i, int(cell.heads[slot]["event_count"]), bars_i)
+    count = int(cell.heads[slot]["event_count"])
+    if count:
+        write_bars(event_words(cell.events[slot])[1], count, bar_words(tables.history.bars)[1])
     head = cell.heads[prior]
     write_instants(tables, n, int(head["second"]), int(head["minute"]))

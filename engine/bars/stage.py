@@ -20,25 +20,38 @@ from engine.bars.layout import (
     C_ADMIT_RING,
     C_APPROX,
     C_CAPACITY,
-    C_CLOSE,
     C_CLOSED,
     C_END,
     C_EVENTS,
     C_FULL,
     C_GAPS,
     C_N,
-    C_OPEN,
     C_POOL_FLOOR,
     C_START,
     C_T,
     C_TICKS,
     C_WORDS,
-    COUNTERS,
-    SPARE_APPROX,
-    SPARE_GAPS,
     Work,
 )
 from engine.bars.pool_nb import sanitise_pool
+from engine.bars.words import (
+    CONTEXT_COUNTERS,
+    DECISION,
+    DECISION_TAKEN,
+    DECISION_WORDS,
+    H_APPROX,
+    H_GAPS,
+    HEAD,
+    HEAD_COUNTERS,
+    HEAD_TAKEN,
+    HEAD_WORDS,
+    S_END,
+    S_GRACE,
+    S_INTERVAL,
+    S_ROLL,
+    S_START,
+    words_of,
+)
 from engine.domain import records
 from engine.domain.tables import EngineTables
 from shm.arena import PrivateArena
@@ -64,13 +77,17 @@ class BarsStage:
         if sizes.pool_trades & (sizes.pool_trades - 1):
             raise BarsError(f"pool_trades = {sizes.pool_trades} is not a power of two")
         self.n = -1
-        self.head = np.zeros(1, records.CELL_HEAD)[0]
+        self._heads = words_of(tables.cell.heads)
+        self._take_head(np.zeros(HEAD_WORDS, np.int64))
+        self._cells = [rows.view(np.int64) for rows in tables.cell.rows]
+        self._session = words_of(tables.session)[0]
         self.symbols = SymbolMap(tables)
         self._rows = PrivateArena().array("rows", sizes.rows, records.ROW)  # on cache lines
         self._events = [event_words(tables.cell.events[slot]) for slot in range(4)]
+        self._rows_words = self._rows.view(np.int64)
         bars_f, bars_i = bar_words(tables.history.bars)
         rows_f, rows_i = row_words(self._rows)
-        self._work = Work(
+        work = Work(
             rows_f=rows_f,
             rows_i=rows_i,
             pool=tables.history.pool,
@@ -84,6 +101,13 @@ class BarsStage:
             sf=np.zeros((2, 16)),
             si=np.zeros((2, 16), np.int64),
         )
+        self._works = [work._replace(ev_f=ev_f, ev_i=ev_i) for ev_f, ev_i in self._events]
+        self._work = work
+
+    def _take_head(self, head: np.ndarray) -> None:
+        """Let a private copy of a head's words be the newest one."""
+        self._head = head
+        self.head: np.void = head.view(records.CELL_HEAD)[0]
 
     # -- start -----------------------------------------------------------------------------------
     def init_genesis(self, rows: np.ndarray, head: np.ndarray | np.void) -> None:
@@ -111,7 +135,7 @@ class BarsStage:
         cell = self.tables.cell
         slot = cell.cells.slot(n)
         self.n = n
-        self.head = cell.heads[slot].copy()
+        self._take_head(self._heads[slot].copy())
         self._rows[:] = cell.rows[slot]
         self._work.ev_head.fill(0)
         self.symbols.rebuild(self.head["symbol_count"])
@@ -122,7 +146,7 @@ class BarsStage:
     @property
     def ended(self) -> bool:
         """True when the newest published cycle was the last one of the stream."""
-        return bool(int(self.head["flags"]) & records.DECISION_END)
+        return bool(int(self._head[HEAD["flags"]]) & records.DECISION_END)
 
     def gates_ready(self, n: int) -> bool:
         """True when indicators and every scan worker have applied cycle n."""
@@ -145,7 +169,7 @@ class BarsStage:
         pending = self._pending()
         if pending is not None or not self._may_decide():
             return pending
-        t_ns = int(self.head["t_ns"]) + self._interval_ns
+        t_ns = int(self._head[HEAD["t_ns"]]) + self._interval_ns
         marks = [ring.mark() for ring in self.tables.ticks.rings]
         ends = self._end_cursors(t_ns)
         for feed, mark in enumerate(marks):
@@ -168,14 +192,14 @@ class BarsStage:
         if pending is not None or not self._may_decide():
             return pending
         marks = [ring.mark() for ring in self.tables.ticks.rings]
-        t_ns = next_live(int(self.head["t_ns"]), now_ns, wait_ns, self._interval_ns, marks)
+        t_ns = next_live(int(self._head[HEAD["t_ns"]]), now_ns, wait_ns, self._interval_ns, marks)
         if t_ns is None:
             return None
         return self._write(t_ns, self._end_cursors(t_ns), marks, flags, anchor_ns, decided_ns)
 
     @property
     def _interval_ns(self) -> int:
-        return int(self.tables.session[0]["interval_ns"])
+        return int(self._session[S_INTERVAL])
 
     def _pending(self) -> np.void | None:
         found = find_decision(self.tables.decisions, self.n + 1)
@@ -185,7 +209,8 @@ class BarsStage:
         """End cursor of every ring for T_k; marks were read before, so the tails are new enough."""
         ends = []
         for feed, ring in enumerate(self.tables.ticks.rings):
-            start, newest = int(self.head["tick_end"][feed]), int(self.head["max_recv_ns"][feed])
+            start = int(self._head[HEAD["tick_end"] + feed])
+            newest = int(self._head[HEAD["max_recv_ns"] + feed])
             end = end_cursor(self.tables.ticks.data, feed, start, ring.tail(), newest, t_ns)
             ends.append(int(end))
         return ends
@@ -197,17 +222,20 @@ class BarsStage:
     def _all_done(self) -> bool:
         """True when every record is applied and no minute is open."""
         for feed, ring in enumerate(self.tables.ticks.rings):
-            if ring.tail() != int(self.head["tick_end"][feed]):
+            if ring.tail() != self._head[HEAD["tick_end"] + feed]:
                 return False
         return bool((self._rows["minutes"]["minute"] < 0).all())
 
     def _ends_stream(self, t_ns: int, control_end: int) -> bool:
         """True if the session rolls at T_k or a control record asks for the end."""
-        roll_ns = int(self.tables.session[0]["roll_ns"])
-        start = int(self.head["control_end"])
+        roll_ns = int(self._session[S_ROLL])
+        if 0 < roll_ns <= t_ns:
+            return True
+        start = int(self._head[HEAD["control_end"]])
+        if start == control_end:
+            return False
         parts = self.tables.control.slices(start, control_end)
-        asked = any((part["kind"] == records.CONTROL_END).any() for part in parts)
-        return asked or (0 < roll_ns <= t_ns)
+        return any((part["kind"] == records.CONTROL_END).any() for part in parts)
 
     def _write(
         self,
@@ -219,24 +247,26 @@ class BarsStage:
         decided_ns: int,
     ) -> np.void:
         interval_ns = self._interval_ns
-        decision = np.zeros(1, records.DECISION)
-        record: np.void = decision[0]
-        record["n"] = self.n + 1
-        record["k"] = t_ns // interval_ns
-        record["t_ns"] = t_ns
-        record["tick_end"][: len(ends)] = ends
+        words = np.zeros(DECISION_WORDS, np.int64)
+        words[DECISION["n"]] = self.n + 1
+        words[DECISION["k"]] = t_ns // interval_ns
+        words[DECISION["t_ns"]] = t_ns
+        words[DECISION["tick_end"] : DECISION["tick_end"] + len(ends)] = ends
         control_end = self.tables.control.tail()
-        record["control_end"] = control_end
-        record["rules_version"] = self.tables.rules.latest()
+        words[DECISION["control_end"]] = control_end
+        words[DECISION["rules_version"]] = self.tables.rules.latest()
         if min(marks) < t_ns:
             flags |= records.DECISION_LAGGING
         if self._ends_stream(t_ns, control_end):
             flags |= records.DECISION_END
-        record["flags"] = flags
-        record["absent"] = (t_ns - int(self.head["t_ns"])) // interval_ns - 1
-        record["anchor_ns"] = anchor_ns
-        record["decided_ns"] = decided_ns
-        record["crc"] = decision_crc(record)
+        words[DECISION["flags"]] = flags
+        before_ns = int(self._head[HEAD["t_ns"]])
+        words[DECISION["absent"]] = (t_ns - before_ns) // interval_ns - 1
+        words[DECISION["anchor_ns"]] = anchor_ns
+        words[DECISION["decided_ns"]] = decided_ns
+        decision = words.view(records.DECISION)
+        record: np.void = decision[0]
+        words[DECISION["crc"]] = decision_crc(record)
         if self.tables.decisions.publish(decision) != 1:
             raise BarsError(f"decision {self.n + 1} found no room in the decision log")
         return record
@@ -253,14 +283,15 @@ class BarsStage:
         check_crc(decision)
         if self.tables.bar_ring.free() < self.tables.sizes.bar_events:
             return False
-        cell = self.tables.cell
-        slot = cell.cells.slot(n)
+        cells = self.tables.cell.cells
+        slot = cells.slot(n)
         head = self._apply(decision, slot)
-        np.copyto(cell.rows[slot].view(np.int64), self._rows.view(np.int64))
-        cell.heads[slot] = head
-        cell.cells.seal(n)
+        np.copyto(self._cells[slot], self._rows_words)
+        self._heads[slot] = head
+        cells.seal(n)
         self._publish(n)
-        self.n, self.head = n, head
+        self.n = n
+        self._take_head(head)
         self._release(n)
         return True
 
@@ -269,70 +300,64 @@ class BarsStage:
         tables, cell = self.tables, self.tables.cell
         write_histories(tables, n)
         slot = cell.cells.slot(n)
-        count = int(cell.heads[slot]["event_count"])
-        start = int(cell.heads[slot]["bar_tail"]) - count
+        count = int(self._heads[slot, HEAD["event_count"]])
+        start = int(self._heads[slot, HEAD["bar_tail"]]) - count
         done = tables.bar_ring.tail() - start
         if done < count:
             tables.bar_ring.publish(cell.events[slot][done:count])
         cell.cells.publish(n)
 
-    def _context(self, decision: np.void) -> None:
-        c, head, session = self._work.c, self.head, self.tables.session[0]
-        for name, word in COUNTERS:
-            c[word] = head[name]
+    def _context(self, decision: np.ndarray) -> None:
+        c, head = self._work.c, self._head
+        c[CONTEXT_COUNTERS] = head[HEAD_COUNTERS]
         pool = len(self.tables.history.pool)
         feeds = self.tables.sizes.feeds
-        ticks = int((decision["tick_end"][:feeds] - head["tick_end"][:feeds]).sum())
-        c[C_N] = decision["n"]
-        c[C_T] = decision["t_ns"]
-        c[C_CLOSED] = head["closed_minute"]
-        for name, word in zip(
-            ("start_ns", "open_ns", "close_ns", "end_ns"),
-            (C_START, C_OPEN, C_CLOSE, C_END),
-            strict=True,
-        ):
-            c[word] = session[name]
-        c[C_FULL] = self._is_used_up(head["symbol_count"])
-        c[C_POOL_FLOOR] = int(head["pool_tail"]) + min(0, ticks - pool)
+        first, begin = DECISION["tick_end"], HEAD["tick_end"]
+        ticks = int((decision[first : first + feeds] - head[begin : begin + feeds]).sum())
+        c[C_N] = decision[DECISION["n"]]
+        c[C_T] = decision[DECISION["t_ns"]]
+        c[C_CLOSED] = head[HEAD["closed_minute"]]
+        c[C_START : C_END + 1] = self._session[S_START : S_END + 1]
+        c[C_FULL] = self._is_used_up(head[HEAD["symbol_count"] : HEAD["symbol_count"] + 64])
+        c[C_POOL_FLOOR] = int(head[HEAD["pool_tail"]]) + min(0, ticks - pool)
         c[C_EVENTS] = 0
-        c[C_GAPS] = head["spare"][SPARE_GAPS]
-        c[C_APPROX] = head["spare"][SPARE_APPROX]
+        c[C_GAPS] = head[H_GAPS]
+        c[C_APPROX] = head[H_APPROX]
 
     def _is_used_up(self, counts: np.ndarray) -> bool:
         sizes = self.tables.sizes
         return int(counts[: sizes.workers].sum()) >= sizes.capacity
 
-    def _apply(self, decision: np.void, slot: int) -> np.void:
-        """Apply the ticks and close the minutes of a cycle; its new head."""
-        self._work = self._work._replace(ev_f=self._events[slot][0], ev_i=self._events[slot][1])
+    def _apply(self, record: np.void, slot: int) -> np.ndarray:
+        """Apply the ticks and close the minutes of a cycle; the words of its new head."""
+        self._work = self._works[slot]
+        decision = np.frombuffer(record.tobytes(), np.int64)
         self._context(decision)
-        head: np.void = self.head.copy()
-        feeds = self.tables.sizes.feeds
-        self._take_ticks(head, decision["tick_end"][:feeds].copy())
+        head = self._head.copy()
+        self._take_ticks(head, decision)
         c = self._work.c
-        t_ns = int(decision["t_ns"])
-        closed = closed_minute(t_ns, int(self.tables.session[0]["grace_ns"]))
-        if closed > int(head["closed_minute"]):
+        t_ns = int(decision[DECISION["t_ns"]])
+        closed = closed_minute(t_ns, int(self._session[S_GRACE]))
+        if closed > head[HEAD["closed_minute"]]:
             close_minutes(self._work, closed)
-            head["closed_minute"] = closed
+            head[HEAD["closed_minute"]] = closed
         forget_events(self._work)
-        for name in ("n", "k", "t_ns", "tick_end", "control_end", "rules_version", "flags"):
-            head[name] = decision[name]
-        for name, word in COUNTERS:
-            head[name] = c[word]
-        head["bar_tail"] += c[C_EVENTS]
-        head["second"] = t_ns // records.NS_PER_SECOND
-        head["minute"] = t_ns // records.NS_PER_MINUTE
-        head["spare"][SPARE_GAPS] = c[C_GAPS]
-        head["spare"][SPARE_APPROX] = c[C_APPROX]
+        head[HEAD_TAKEN] = decision[DECISION_TAKEN]
+        head[HEAD_COUNTERS] = c[CONTEXT_COUNTERS]
+        head[HEAD["bar_tail"]] += c[C_EVENTS]
+        head[HEAD["second"]] = t_ns // records.NS_PER_SECOND
+        head[HEAD["minute"]] = t_ns // records.NS_PER_MINUTE
+        head[H_GAPS] = c[C_GAPS]
+        head[H_APPROX] = c[C_APPROX]
         return head
 
-    def _take_ticks(self, head: np.void, ends: np.ndarray) -> None:
+    def _take_ticks(self, head: np.ndarray, decision: np.ndarray) -> None:
         feeds = self.tables.sizes.feeds
         data = self.tables.ticks.data
-        pos = head["tick_end"][:feeds].copy()
-        newest = head["max_recv_ns"][:feeds].copy()
-        counts = head["symbol_count"].copy()
+        first, begin = DECISION["tick_end"], HEAD["tick_end"]
+        ends, pos = decision[first : first + feeds].copy(), head[begin : begin + feeds].copy()
+        newest = head[HEAD["max_recv_ns"] : HEAD["max_recv_ns"] + feeds]
+        counts = head[HEAD["symbol_count"] : HEAD["symbol_count"] + 64]
         idmap, c = self.symbols.idmap, self._work.c
         while apply_ticks(self._work, data, pos, ends, newest, idmap) == ADMIT_PENDING:
             feed = int(c[C_ADMIT_RING])
@@ -344,8 +369,6 @@ class BarsStage:
                 self._inherit_gap(feed, int(tick["sym"]))
             newest[feed] = max(int(newest[feed]), int(tick["recv_ns"]))
             pos[feed] += 1
-        head["max_recv_ns"][:feeds] = newest
-        head["symbol_count"] = counts
 
     def _inherit_gap(self, feed: int, number: int) -> None:
         """A ticker admitted while its whole feed has a gap is blind from the start."""
@@ -355,10 +378,10 @@ class BarsStage:
 
     def _release(self, n: int) -> None:
         """Cell n is published: rings may drop what came before cell n - 1."""
-        before = self.tables.cell.heads[self.tables.cell.cells.slot(n - 1)]
+        before = self._heads[self.tables.cell.cells.slot(n - 1)]
         for feed, ring in enumerate(self.tables.ticks.rings):
-            _advance(ring, int(before["tick_end"][feed]))
-        _advance(self.tables.control, int(before["control_end"]))
+            _advance(ring, int(before[HEAD["tick_end"] + feed]))
+        _advance(self.tables.control, int(before[HEAD["control_end"]]))
         found = find_decision(self.tables.decisions, n)
         if found is not None:
             _advance(self.tables.decisions, found[0])

@@ -264,7 +264,7 @@ def test_the_event_list_never_grows_beyond_its_bound() -> None:
     floor = Floor(history_bars=4000)
     guard = floor.tables.cell.events[:, 2].copy()
     stage = floor.stage
-    stage._events = [(words_f[:2], words_i[:2]) for words_f, words_i in stage._events]
+    stage._works = [w._replace(ev_f=w.ev_f[:2], ev_i=w.ev_i[:2]) for w in stage._works]
     floor.run(*[trade(0, -60 * minute - 1, 10, 1, recv=1) for minute in range(5)], until=2)
     assert floor.head["events_dropped"] == 3 and len(floor.tables.bar_ring.slices(0, 2)[0]) == 2
     assert floor.row()["volume"].sum() == 5
