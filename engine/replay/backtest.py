@@ -5,6 +5,7 @@ import dataclasses
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Self, cast
 
 import msgspec
 
@@ -44,14 +45,24 @@ class Outcome:
 
 
 class _Writer:
-    """Writes alert lines in order and keeps their hash."""
+    """Writes alert lines in order and keeps their hash. The file appears whole, or not at all."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._temporary = path.with_name(path.name + ".part")
-        self._file = self._temporary.open("wb")
+        try:
+            self._file = self._temporary.open("wb")
+        except OSError as error:
+            raise BacktestError(f"{path} cannot be written: {error.strerror}.") from error
         self._digest = hashlib.sha256()
         self.alerts = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+        self._temporary.unlink(missing_ok=True)
 
     def take(self, cycle: MergedCycle) -> None:
         for alert in cycle.alerts:
@@ -77,13 +88,14 @@ def backtest_tape(
     any `workers`."""
     with TapeReader(tape) as reader:
         genesis = load(tape.with_name("genesis.bin"), reader.header.genesis_sha256)
-        sizes = Sizes(**{**genesis.header.config["sizes"], "workers": workers})  # type: ignore[dict-item]
-        tables = _tables(sizes)
+        told = cast(dict[str, int], genesis.header.config["sizes"])
+        tables = _tables(Sizes(**{**told, "workers": workers}))
         restore(tables, genesis)
-        writer = _Writer(out)
-        harness = Harness(tables, genesis.header.stream_id, writer.take)
-        ended = harness.run_tape(reader.blocks(), progress)
-    return Outcome(genesis.header.stream_id, harness.n, writer.alerts, writer.close(), ended)
+        stream_id = genesis.header.stream_id
+        with _Writer(out) as writer:
+            harness = Harness(tables, stream_id, writer.take)
+            ended = harness.run_tape(reader.blocks(), progress)
+            return Outcome(stream_id, harness.n, writer.alerts, writer.close(), ended)
 
 
 def _file_hash(path: Path) -> str:
@@ -149,9 +161,10 @@ def backtest_trades(config: Config, trades: Path, out: Path, report: Report = _s
     """
     base = f"trades-{_file_hash(trades)[:32]}"
     first_ns, last_ns = _first_and_last(config, report)
-    return _Days(config, base, _Writer(out)).run(
-        first_ns, last_ns, lambda start, end: open_provider(config, start, end)
-    )
+    with _Writer(out) as writer:
+        return _Days(config, base, writer).run(
+            first_ns, last_ns, lambda start, end: open_provider(config, start, end)
+        )
 
 
 def _first_and_last(config: Config, report: Report) -> tuple[int, int]:
@@ -176,6 +189,8 @@ def backtest_bars(config: Config, bars: Path, out: Path, report: Report = _silen
     engine = msgspec.structs.replace(config.engine, interval_ms=MINUTE_MS)
     grace = msgspec.structs.replace(config.bars, grace_ms=0)
     config = msgspec.structs.replace(config, engine=engine, bars=grace)
-    return _Days(config, base, _Writer(out)).run(
-        int(file.start[0]), int(file.start[-1]), lambda start, end: BarsProvider(file, start, end)
-    )
+    first_ns, last_ns = int(file.start[0]), int(file.start[-1])
+    with _Writer(out) as writer:
+        return _Days(config, base, writer).run(
+            first_ns, last_ns, lambda start, end: BarsProvider(file, start, end)
+        )

@@ -255,3 +255,15 @@ def test_a_name_given_to_streams_is_numbered_when_one_of_that_name_has_been(star
     content = tape.read_bytes()
     assert [start(told)[0].stream_id for _ in range(2)] == ["mine-2", "mine-2"]
     assert tape.read_bytes() == content
+
+
+def test_a_stream_whose_tape_is_damaged_is_not_gone_on_with(start: Start) -> None:
+    first, tables = start()
+    crash_at(first, tables, 60)
+    tape = Path(first.directory) / "tape.bin"
+    content = bytearray(tape.read_bytes())
+    content[len(content) // 2] ^= 1
+    tape.write_bytes(content)
+    assert start()[0].stream_id != first.stream_id
+    assert "is damaged at byte" in start.reason
+    assert tape.read_bytes() == content

@@ -13,9 +13,10 @@ import pytest
 
 from engine.config.schema import Config
 from engine.domain.tables import allocate
+from engine.errors import EngineError
 from engine.feeds.admit import admitted_batches
 from engine.feeds.registry import open_provider
-from engine.replay.backtest import backtest_trades
+from engine.replay.backtest import BacktestError, backtest_trades
 from engine.replay.builder import Builder, columns, load_compiled_rules, sizes_of
 from engine.replay.genesis import restore
 from engine.replay.harness import TO_THE_END, Harness
@@ -192,6 +193,17 @@ def test_the_stream_id_comes_from_the_bytes_of_the_file(tmp_path: Path) -> None:
     ]
     assert ids[0] == ids[1] != ids[2]
     assert all(stream_id.startswith("trades-") for stream_id in ids)
+
+
+def test_a_backtest_that_fails_leaves_no_file(tmp_path: Path) -> None:
+    file = tmp_path / "t.csv"
+    file.write_text(HEADER + "\n".join(rows(20)) + "\n")
+    with pytest.raises(BacktestError, match=r"absent/out\.jsonl cannot be written: No such file"):
+        backtest_trades(told(tmp_path, file), file, tmp_path / "absent" / "out.jsonl")
+    (tmp_path / "rules.json").write_text("[")
+    with pytest.raises(EngineError):
+        backtest_trades(told(tmp_path, file), file, tmp_path / "out.jsonl")
+    assert not [path.name for path in tmp_path.iterdir() if path.name.startswith("out")]
 
 
 @pytest.mark.soak
