@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 from aiohttp import web
@@ -189,12 +190,35 @@ def test_the_page_reconnects_and_misses_and_repeats_no_alert() -> None:
     asyncio.run(whole())
 
 
-async def _restart(front: RunningFront, market: Market) -> web.Application:
+def test_another_market_brings_its_own_symbols_and_one_without_a_switch_shows_none() -> None:
+    recorded, simulated = warm_market(), warm_market()
+    simulated.simulated = True
+
+    async def whole() -> None:
+        async with running(recorded, limits=LIMITS) as front, tab(front.url + "/") as opened:
+            page = opened.page
+            rows = page.locator("[data-testid=movers] tr")
+            await rows.nth(1).click()
+            await expect(rows.nth(1)).to_have_class("chosen")
+            await expect(page.get_by_test_id("market-simulator")).to_have_count(1)
+            second = await _restart(front, simulated, no_switch="There is no recording.")
+            runner = web.AppRunner(second, access_log=None, shutdown_timeout=0.2)
+            await runner.setup()
+            await web.TCPSite(runner, "127.0.0.1", front.port).start()
+            await expect(page.locator(".badge.simulated")).to_have_count(1)
+            await expect(rows.nth(0)).to_have_class("chosen")
+            await expect(page.get_by_test_id("market-simulator")).to_have_count(0)
+            await runner.cleanup()
+
+    asyncio.run(whole())
+
+
+async def _restart(front: RunningFront, market: Market, **changes: Any) -> web.Application:
     """Stop the front that runs; a second one for the same port."""
     assert front.runner is not None
     await front.runner.cleanup()
     await asyncio.sleep(1.2)
-    return make_app(market.deps(front.port, limits=LIMITS))
+    return make_app(market.deps(front.port, limits=LIMITS, **changes))
 
 
 def test_empty_states_say_what_to_do() -> None:

@@ -82,6 +82,10 @@ function onStatus(data) {
   const before = state.status.value;
   state.status.value = data;
   state.statusAt.value = performance.now();
+  if (before && before.stream.provider !== data.stream.provider) {  // another market: no symbol of the old one is in it
+    state.focused.value = state.drawer.value = "";
+    state.onlyFocused.value = false;
+  }
   if (state.switching.value && data.stream.provider === state.switching.value && data.n > 0) state.switching.value = "";
   if (before && (before.rules_version !== data.rules_version || before.stream.stream_id !== data.stream.stream_id)) loadRules();
 }
