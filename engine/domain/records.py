@@ -33,6 +33,7 @@ COND_HILO = 2            # sets high and low
 COND_VOLUME = 4          # counts to volume, VWAP sums
 COND_EXTENDED = 8        # outside regular hours it also sets last and high/low
 COND_LAST_IF_FIRST = 16  # sets last only when it is the first eligible trade of the session date
+COND_CLOSE = 32          # a closing print or official close: its price may be the official close
 
 # STATUS codes (n1)
 STATUS_TRADING, STATUS_HALTED, STATUS_QUOTE_RESUME = 0, 1, 2

@@ -3,7 +3,8 @@
 `conditions.csv` is the table. Its forms: `code` the sale conditions of the SIPs (one character;
 the CTA's regular sale is one blank), `id` the numbers Massive gives them, `word` the flag words of
 recordings, `mark` correction marks of TAQ files. `last` is yes, no or first (only if nothing set
-it before in the session).
+it before in the session). `close` marks closing prints and official closes: the largest of a day
+is its official close, also when it is stamped after the bell.
 
 Sources: the consolidated rules of the CTS and UTP output specifications (SIP; as the dxFeed
 knowledge base transcribes them), Massive's conditions list where the SIPs have no code of their
@@ -20,6 +21,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from engine.domain.records import (
+    COND_CLOSE,
     COND_EXTENDED,
     COND_HILO,
     COND_LAST,
@@ -29,7 +31,9 @@ from engine.domain.records import (
 from engine.errors import EngineError
 
 TABLE_PATH = Path(__file__).with_name("conditions.csv")
-_COLUMNS = ["form", "tape", "key", "name", "last", "high_low", "volume", "extended", "source"]
+_COLUMNS = [
+    "form", "tape", "key", "name", "last", "high_low", "volume", "extended", "close", "source",
+]  # fmt: skip
 _FORMS = ("code", "id", "word", "mark")
 _LAST_LEVEL = {"no": 0, "first": 1, "yes": 2}
 _YES = {"no": False, "yes": True}
@@ -50,6 +54,7 @@ class Effect:
     high_low: bool
     volume: bool
     extended: bool
+    close: bool = False
 
     def strictest(self, other: "Effect") -> "Effect":
         """What a trade with both conditions may do. An extended-hours mark is not weakened by the
@@ -60,6 +65,7 @@ class Effect:
             self.high_low and other.high_low,
             self.volume and other.volume,
             self.extended and other.extended,
+            self.close or other.close,
         )
 
 
@@ -74,13 +80,14 @@ def _combine(effects: Iterable[Effect]) -> int:
     session; outside of it the price counts when every other condition lets a price count without
     reserve.
     """
-    others, marked, volume_of_mark = REGULAR, False, True
+    others, marked, volume_of_mark, closing = REGULAR, False, True, 0
     for effect in effects:
+        closing |= COND_CLOSE if effect.close else 0
         if effect.extended:
             marked, volume_of_mark = True, volume_of_mark and effect.volume
         else:
             others = others.strictest(effect)
-    bits = COND_VOLUME if others.volume and volume_of_mark else 0
+    bits = closing | (COND_VOLUME if others.volume and volume_of_mark else 0)
     priced = others.last == 2 and others.high_low
     if marked:
         return bits | (COND_EXTENDED if priced else 0)
@@ -100,9 +107,9 @@ class Conditions:
             raise ConditionsError(f"conditions.csv: the columns must be {','.join(_COLUMNS)}.")
         for row in rows:
             try:
-                form, tape, key, _, last, high_low, volume, extended, _ = row
+                form, tape, key, _, last, high_low, volume, extended, close, _ = row
                 effect = Effect(
-                    _LAST_LEVEL[last], _YES[high_low], _YES[volume], _YES[extended]
+                    _LAST_LEVEL[last], _YES[high_low], _YES[volume], _YES[extended], _YES[close]
                 )
                 tapes = _TAPES[tape]
                 _FORMS.index(form)

@@ -24,6 +24,7 @@ from engine.feeds.registry import open_provider, simulated_reference
 from engine.indicators import registry as indicator_registry
 from engine.metrics.registry import COLUMNS as METRIC_COLUMNS
 from engine.replay.calendar_load import load_calendar
+from engine.replay.closes import OfficialCloses
 from engine.replay.fingerprint import code_fingerprint, file_mark
 from engine.replay.genesis import Genesis, GenesisHeader, empty_arrays, restore, snapshot
 from engine.replay.harness import Harness
@@ -226,11 +227,8 @@ class Builder:
     # -- building --------------------------------------------------------------------------------
     def build(self) -> Genesis:
         """The genesis of the stream. Raises EngineError when its input cannot be used."""
-        if self._config.feed.provider == "simulator":
-            genesis = self._simulated()
-        else:
-            genesis = self._from_history()
-        return self._finished(genesis)
+        simulated = self._config.feed.provider == "simulator"
+        return self._finished(self._simulated() if simulated else self._from_history())
 
     def trading_days(self, first_ns: int, last_ns: int) -> list[TradingDay]:
         """Trading days from the date of one instant to that of another."""
@@ -252,10 +250,12 @@ class Builder:
         self.span = Span(day, start_ns, None)
         return self._finished(self._begin_day(before, session, start_ns, empty))
 
-    def after(self, tables: EngineTables) -> Genesis:
+    def after(self, tables: EngineTables, official: OfficialCloses) -> Genesis:
         """What a stream leaves to the next day."""
         tickers, arrays = snapshot(tables)
-        return self._genesis(tickers, arrays, tables.session, 0)
+        found = self._genesis(tickers, arrays, tables.session, 0)
+        found.closes = official.by_ticker(tables.feed_names[0])
+        return found
 
     def _simulated(self) -> Genesis:
         tickers, reference = simulated_reference(self._config)
@@ -335,6 +335,8 @@ class Builder:
         rows = arrays["rows"].copy()
         closes = roll_session(rows, session[0])
         reference = arrays["reference"].copy()
+        official = np.array([before.closes.get(name, np.nan) for name in before.header.tickers])
+        closes = np.where(np.isfinite(official), official, closes)
         known = np.isfinite(closes)
         reference["prev_close"][known] = closes[known]
         if before.header.date != self._date_before(session):
@@ -374,9 +376,13 @@ class Builder:
             harness.on_bars = lambda events: take([t for _, t in tables.names.all()], events)
         provider = open_provider(self._config, begin_ns, end_ns)
         known = enumerate(genesis.header.tickers)
-        harness.run_ticks(admitted_batches(provider, known, tables.sizes.capacity), end_ns)
+        official = OfficialCloses(session)
+        ticks = official.watch(admitted_batches(provider, known, tables.sizes.capacity))
+        harness.run_ticks(ticks, end_ns)
         tickers, arrays = snapshot(tables)
-        return self._genesis(tickers, arrays, session, end_ns)
+        found = self._genesis(tickers, arrays, session, end_ns)
+        found.closes = official.by_ticker(tables.feed_names[0])
+        return found
 
     def _finished(self, genesis: Genesis) -> Genesis:
         header = msgspec.structs.replace(

@@ -54,12 +54,17 @@ class GenesisHeader(msgspec.Struct, frozen=True):
 
 
 class Genesis:
-    """Header, compiled rules (bytes) and arrays by name."""
+    """Header, compiled rules (bytes) and arrays by name.
+
+    closes: official closes of the session that ends here, by ticker; used when the next day begins
+    from this state, not part of the file.
+    """
 
     def __init__(self, header: GenesisHeader, rules: bytes, arrays: dict[str, np.ndarray]) -> None:
         self.header = header
         self.rules = rules
         self.arrays = arrays
+        self.closes: dict[str, float] = {}
 
 
 def symbol_ids(count: int, workers: int, slice_rows: int) -> np.ndarray:

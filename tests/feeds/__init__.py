@@ -1,0 +1,1 @@
+"""Feeds: parsing, conditions, providers, pacing."""

@@ -6,6 +6,7 @@ import itertools
 import pytest
 
 from engine.domain.records import (
+    COND_CLOSE,
     COND_EXTENDED,
     COND_HILO,
     COND_LAST,
@@ -16,13 +17,15 @@ from engine.feeds.conditions import TABLE_PATH, Conditions, ConditionsError
 
 LETTERS = {"L": COND_LAST, "H": COND_HILO, "V": COND_VOLUME, "X": COND_EXTENDED}
 LETTERS["F"] = COND_LAST_IF_FIRST
+LETTERS["C"] = COND_CLOSE
 
 
 def bits(letters):
     return sum(LETTERS[letter] for letter in letters)
 
 
-# L sets last, H high and low, V volume, X counts outside regular hours, F last if first.
+# L sets last, H high and low, V volume, X counts outside regular hours, F last if first,
+# C may be the official close.
 RECORDING = {
     "Regular": "LHV",
     "IntermarketSweep|TradeThroughExempt": "LHV",
@@ -34,37 +37,37 @@ RECORDING = {
     "DerivativelyPriced|AveragePrice|TradeThroughExempt": "V",
     "AveragePrice|TradeThroughExempt": "V",
     "ExtendedHours|TradeThroughExempt": "VX",
-    "ClosingPrints|TradeThroughExempt": "LHV",
+    "ClosingPrints|TradeThroughExempt": "LHVC",
     "Sold|OutOfSequence": "HVF",
     "ExtendedHours|AveragePrice": "V",
     "DerivativelyPriced|TradeThroughExempt": "HVF",
     "DerivativelyPriced|StockOption|TradeThroughExempt": "HVF",
     "OfficialOpen": "",
     "Cash|TradeThroughExempt": "V",
-    "OfficialClose": "",
+    "OfficialClose": "C",
     "ExtendedHours|AveragePrice|TradeThroughExempt": "V",
     "NextDay|TradeThroughExempt": "V",
     "OpeningPrints": "LHV",
-    "ClosingPrints": "LHV",
+    "ClosingPrints": "LHVC",
     "OpeningPrints|Cross|TradeThroughExempt": "LHV",
     "AveragePrice": "V",
     "Seller|ExtendedHours|TradeThroughExempt": "V",
     "PriorReferencePrice": "HVF",
-    "ClosingPrints|Cross|TradeThroughExempt": "LHV",
+    "ClosingPrints|Cross|TradeThroughExempt": "LHVC",
     "ExtendedHours|StockOption": "VX",
     "ExtendedHours|OutOfSequence|AveragePrice": "V",
     "Seller|TradeThroughExempt": "V",
     "NextDay|ExtendedHours|OutOfSequence": "V",
     "StockOption": "LHV",
     "Sold|OutOfSequence|AveragePrice|TradeThroughExempt": "V",
-    "Regular|OfficialClose": "",
+    "Regular|OfficialClose": "C",
 }
 
 SIP_STRINGS = {
     "": "LHV", "I": "V", "F": "LHV", "F I": "V", "4 B": "V", "TI": "V", "4 I": "V", "T": "VX",
     "UI": "V", "FTI": "V", "FT": "VX", "N": "V", "7 V": "V", "N  I": "V", "R": "V", "ZI": "V",
-    "4": "HVF", "R  I": "V", "M": "", "Z": "HVF", "C  I": "V", "TB": "V", "Q": "", "N T": "V",
-    "N TB": "V", "U": "V", "O": "LHV", "6": "LHV", "TP": "V", "9": "LH", "@": "LHV",
+    "4": "HVF", "R  I": "V", "M": "C", "Z": "HVF", "C  I": "V", "TB": "V", "Q": "", "N T": "V",
+    "N TB": "V", "U": "V", "O": "LHV", "6": "LHVC", "TP": "V", "9": "LH", "@": "LHV",
     "ExecVisible|BuyerInitiated": "LHV", "F|CORR=8": "", "F I|CORR=12": "V", "T|CORR=12": "VX",
 }  # fmt: skip
 
@@ -86,7 +89,7 @@ def test_an_unknown_condition_counts_to_volume_only_and_is_told(conditions, text
 
 
 def test_an_unknown_condition_does_not_give_volume_to_an_official_close(conditions):
-    assert conditions.of_text("OfficialClose|Nonsense") == (0, False)
+    assert conditions.of_text("OfficialClose|Nonsense") == (COND_CLOSE, False)
 
 
 def test_the_same_letter_means_what_its_tape_says(conditions):

@@ -138,12 +138,13 @@ def test_banned_calls_stand_only_in_their_one_place(pattern: str) -> None:
 
 
 def test_public_functions_and_classes_are_documented() -> None:
-    bare = []
-    for path in sources(("engine", "ipc", "shm", "tools", "web")):
-        for node in ast.parse(path.read_text()).body:
-            public = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
-            if public and not node.name.startswith("_") and not ast.get_docstring(node):  # type: ignore[union-attr]
-                bare.append(f"{name(path)}:{node.name}")  # type: ignore[union-attr]
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    bare = [
+        f"{name(path)}:{node.name}"
+        for path in sources(("engine", "ipc", "shm", "tools", "web"))
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, kinds) and node.name[0] != "_" and not ast.get_docstring(node)
+    ]
     assert not bare, bare
 
 

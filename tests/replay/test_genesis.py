@@ -29,7 +29,17 @@ from engine.replay.harness import Harness
 from engine.scan.cooldown import export_cooldowns
 from shm.arena import PrivateArena
 from tests.replay.market import calendar_dir
-from tests.replay.recording import HOUR, MIDNIGHT, MINUTE, START, TICKERS, demo, pl, trades
+from tests.replay.recording import (
+    HOUR,
+    MIDNIGHT,
+    MINUTE,
+    RECORDING,
+    START,
+    TICKERS,
+    demo,
+    pl,
+    trades,
+)
 
 INTERVAL_NS = 100_000_000
 START_TIME = datetime.fromtimestamp(START // 1_000_000_000, UTC)
@@ -135,11 +145,17 @@ def test_a_genesis_with_more_symbols_than_capacity_is_refused(genesis: Genesis) 
         tables_for(genesis, capacity=3)
 
 
-def test_yesterdays_close_is_the_last_eligible_regular_price(genesis: Genesis, table: Any) -> None:
-    yesterday = table.filter((pl.col("day") == 7) & pl.col("regular") & pl.col("price_ok"))
-    for place, ticker in enumerate(TICKERS):
-        want = yesterday.filter(pl.col("symbol") == ticker)["price"][-1]
-        assert genesis.arrays["reference"]["prev_close"][place] == want
+def test_yesterdays_close_is_the_largest_closing_record(genesis: Genesis) -> None:
+    """As published: the last regular trades were 48.72, 13.80, 182.00 and 167.45."""
+    official = pl.read_csv(RECORDING, schema_overrides={"conditions": pl.String})
+    official = official.filter(
+        pl.col("conditions").str.contains("ClosingPrints|OfficialClose")
+        & (pl.col("ts_ns") < 1_381_190_000_000_000_000)
+    ).sort("size")
+    closes = {row["symbol"]: row["price"] for row in official.iter_rows(named=True)}
+    assert closes == {"AIG": 48.73, "BAC": 13.81, "IBM": 182.01, "SPY": 167.42}
+    found = genesis.arrays["reference"]["prev_close"].tolist()
+    assert dict(zip(TICKERS, found, strict=True)) == closes
     assert np.isnan(genesis.arrays["reference"]["atr14_day"]).all(), "no daily bars, so unknown"
 
 
