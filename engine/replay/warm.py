@@ -21,7 +21,7 @@ from engine.rules.compiler import compile_rules
 from engine.rules.model import Condition, Rule
 from engine.rules.pack import pack
 from engine.scan.stage import ScanStage
-from ipc import errand
+from ipc import errand, process
 from ipc.telemetry import HISTOGRAMS, SUPERVISOR, Telemetry, create_board
 from shm.arena import PrivateArena
 from shm.fences import write_word
@@ -188,3 +188,4 @@ def warm(report: Callable[[str], None], *, simulator: bool = True) -> None:
     harness.run_ticks([_ticks()], _START_NS + _CYCLES * _INTERVAL_NS)
     del tables, harness
     gc.collect()  # what is left when the roles are forked stays in all of them
+    process.drop_code("libllvmlite")  # 30 MB that nobody runs while nothing is compiled

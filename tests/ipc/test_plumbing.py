@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from numba import njit
 
 from ipc import process, status_file
 from ipc.child import resolve
@@ -232,3 +233,18 @@ def test_a_process_is_named_by_pid_and_start() -> None:
     assert not process.is_alive(pid, process.start_ticks(pid) + 1)
     assert not process.is_alive(0, 0)
     assert process.run_state(2**22 + 1) == ""
+
+
+def test_the_code_of_a_library_can_be_given_back_and_runs_again() -> None:
+    def resident_kb() -> int:
+        maps, found = Path("/proc/self/smaps").read_text(encoding="ascii").splitlines(), 0
+        for at, line in enumerate(maps):
+            if "libllvmlite" in line and " r-xp " in line:
+                found += int(next(m for m in maps[at:] if m.startswith("Rss:")).split()[1])
+        return found
+
+    twice = njit(lambda x: 2 * x)
+    assert twice(2) == 4 and resident_kb() > 5000
+    process.drop_code("libllvmlite")
+    assert resident_kb() < 5000
+    assert twice(2.5) == 5.0 and resident_kb() > 5000
