@@ -76,6 +76,7 @@ def test_a_bad_row_is_told_with_its_line_and_left_out(tmp_path: Path, row: str, 
         (b"a,b\n1,2\n", "does not begin with the columns"),
         (gzip.compress(HEADER.encode())[:-4], "cannot be read"),
     ],
+    ids=["empty", "other columns", "torn"],  # no time of day in them: two workers collect the same
 )
 def test_a_file_that_holds_no_bars_is_refused(
     tmp_path: Path, content: bytes, sentence: str
