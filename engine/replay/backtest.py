@@ -23,6 +23,7 @@ from engine.replay.builder import Builder, columns, load_compiled_rules, sizes_o
 from engine.replay.closes import OfficialCloses
 from engine.replay.genesis import Genesis, load, restore
 from engine.replay.harness import TO_THE_END, Harness
+from engine.replay.open_stream import GENESIS_NAME
 from engine.replay.tape import TapeReader
 from shm.arena import PrivateArena
 
@@ -88,7 +89,7 @@ def backtest_tape(
     """Repeat a recorded stream: reads its genesis and its tape, nothing else. The same bytes for
     any `workers`."""
     with TapeReader(tape) as reader:
-        genesis = load(tape.with_name("genesis.bin"), reader.header.genesis_sha256)
+        genesis = load(tape.with_name(GENESIS_NAME), reader.header.genesis_sha256)
         told = cast(dict[str, int], genesis.header.config["sizes"])
         tables = _tables(Sizes(**{**told, "workers": workers}))
         restore(tables, genesis)

@@ -7,6 +7,8 @@ from pathlib import Path
 import msgspec
 
 _POINTER = "stream.json"
+GENESIS_NAME = "genesis.bin"  # the two files of a stream, in its directory
+TAPE_NAME = "tape.bin"
 
 
 class OpenStream(msgspec.Struct, frozen=True):

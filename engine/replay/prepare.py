@@ -22,7 +22,14 @@ from engine.replay.fingerprint import code_fingerprint
 from engine.replay.genesis import Genesis, encode, load, restore
 from engine.replay.harness import Harness
 from engine.replay.history_bars import HistoryBars
-from engine.replay.open_stream import OpenStream, recall, remember, write_durably
+from engine.replay.open_stream import (
+    GENESIS_NAME,
+    TAPE_NAME,
+    OpenStream,
+    recall,
+    remember,
+    write_durably,
+)
 from engine.replay.recorder import bar_rows
 from engine.replay.tape import TapeHeader, TapeReader, TapeWriter
 from engine.rules.compiler import CompiledRules
@@ -34,8 +41,6 @@ from shm import clock
 from shm.fences import write_word
 from shm.words import WORD_STRIDE
 
-GENESIS_NAME = "genesis.bin"
-TAPE_NAME = "tape.bin"
 _SAY_EVERY_S = 2.0
 
 

@@ -3,7 +3,7 @@ stopped in order."""
 
 from engine.config.running import Running
 from engine.domain.tables import FLOW_ENDED, FLOW_UNRECORDED
-from engine.replay.open_stream import forget
+from engine.replay.open_stream import TAPE_NAME, forget
 from engine.replay.recorder import RecorderStage
 from engine.replay.tape import TapeError, TapeHeader, TapeWriter
 from engine.storage.errors import StoreError
@@ -12,8 +12,6 @@ from ipc.loop import run_loop
 from ipc.roles import RoleContext
 from shm.fences import read_word
 from shm.words import WORD_STRIDE
-
-TAPE_NAME = "tape.bin"
 
 
 def _stage(running: Running) -> RecorderStage:
