@@ -73,6 +73,8 @@ def run(made: Stage, scenario: Any) -> None:
             made.wake.notify("web")
             await task
 
+    # The market's board was written long ago or, where the machine is younger, in its future.
+    made.ctx.line.set(Line.BEAT_NS, 0)
     started_ns = time.monotonic_ns()
     asyncio.run(whole())
 
