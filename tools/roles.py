@@ -42,7 +42,7 @@ _HISTORY = (
     "session_volume", "session_stamp", "pool",
 )  # fmt: skip
 _BARS = (
-    "ticks_ctl", "control_ctl", "decisions_ctl", "decisions_data", "bar_ring_ctl", "bar_ring_data",
+    "ticks_ctl", "decisions_ctl", "decisions_data", "bar_ring_ctl", "bar_ring_data",
     "cells_ctl", "cell_rows", "cell_heads", "cell_events", "names_ctl", "names_raw", *_HISTORY,
 )  # fmt: skip
 _INDICATORS = (
@@ -50,8 +50,8 @@ _INDICATORS = (
     "indicator_changed",
 )  # fmt: skip
 _SCAN = ("metric_columns", "truth", "cooldowns", "scan_words")
-_RECORDER = ("ticks_ctl", "control_ctl", "decisions_ctl", "bar_ring_ctl", "flow")
-_WEB = ("control_ctl", "control_data", "rules_ctl", "rules_data")
+_RECORDER = ("ticks_ctl", "decisions_ctl", "bar_ring_ctl", "flow")
+_WEB = ("rules_ctl", "rules_data")
 
 
 def role_table(sizes: Sizes) -> list[RoleSpec]:

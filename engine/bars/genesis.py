@@ -86,7 +86,6 @@ def new_head(tables: EngineTables, t_ns: int) -> np.void:
     head["k"] = t_ns // int(session["interval_ns"])
     for feed, ring in enumerate(tables.ticks.rings):
         head["tick_end"][feed] = ring.tail()
-    head["control_end"] = tables.control.tail()
     head["bar_tail"] = tables.bar_ring.tail()
     head["rules_version"] = tables.rules.latest()
     head["symbol_count"] = count_by_slice(tables.names, tables.sizes)

@@ -64,7 +64,7 @@ class _Bars:
         """A live market does not wait: before a stalled recorder costs ticks, its gates go. It
         notices, closes the tape with a gap and holds on to where we are then."""
         tables = self.tables
-        ours = [*tables.ticks.rings, tables.control, tables.decisions]
+        ours = [*tables.ticks.rings, tables.decisions]
         behind = tables.bar_ring.free() < tables.sizes.bar_events or any(
             ring.gate(GATE) - ring.gate(_RECORDER) > ring.capacity * _TOO_FAR for ring in ours
         )

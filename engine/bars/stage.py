@@ -226,16 +226,9 @@ class BarsStage:
                 return False
         return bool((self._rows["minutes"]["minute"] < 0).all())
 
-    def _ends_stream(self, t_ns: int, control_end: int) -> bool:
-        """True if the session rolls at T_k or a control record asks for the end."""
-        roll_ns = int(self._session[S_ROLL])
-        if 0 < roll_ns <= t_ns:
-            return True
-        start = int(self._head[HEAD["control_end"]])
-        if start == control_end:
-            return False
-        parts = self.tables.control.slices(start, control_end)
-        return any((part["kind"] == records.CONTROL_END).any() for part in parts)
+    def _rolls(self, t_ns: int) -> bool:
+        """True if the session has rolled at T_k: the stream ends with this cycle."""
+        return 0 < int(self._session[S_ROLL]) <= t_ns
 
     def _write(
         self,
@@ -252,12 +245,10 @@ class BarsStage:
         words[DECISION["k"]] = t_ns // interval_ns
         words[DECISION["t_ns"]] = t_ns
         words[DECISION["tick_end"] : DECISION["tick_end"] + len(ends)] = ends
-        control_end = self.tables.control.tail()
-        words[DECISION["control_end"]] = control_end
         words[DECISION["rules_version"]] = self.tables.rules.latest()
         if min(marks) < t_ns:
             flags |= records.DECISION_LAGGING
-        if self._ends_stream(t_ns, control_end):
+        if self._rolls(t_ns):
             flags |= records.DECISION_END
         words[DECISION["flags"]] = flags
         before_ns = int(self._head[HEAD["t_ns"]])
@@ -381,7 +372,6 @@ class BarsStage:
         before = self._heads[self.tables.cell.cells.slot(n - 1)]
         for feed, ring in enumerate(self.tables.ticks.rings):
             _advance(ring, int(before[HEAD["tick_end"] + feed]))
-        _advance(self.tables.control, int(before[HEAD["control_end"]]))
         found = find_decision(self.tables.decisions, n)
         if found is not None:
             _advance(self.tables.decisions, found[0])

@@ -69,22 +69,16 @@ DECISION = np.dtype(
         ("k", "i8"),              # T // interval
         ("t_ns", "i8"),           # T_k
         ("tick_end", "i8", (MAX_FEEDS,)),  # end cursor of every ring (exclusive)
-        ("control_end", "i8"),
         ("rules_version", "i8"),
         ("flags", "i8"),
         ("absent", "i8"),         # grid points left out since the cycle before
         ("anchor_ns", "i8"),      # engine clock: CLOCK_MONOTONIC + anchor (live), else 0
         ("decided_ns", "i8"),     # wall stamp for latency figures; never read by the cycle
+        ("spare", "i8", (3,)),
         ("crc", "i8"),            # CRC-32 of the bytes before it
-        ("spare", "i8", (2,)),
     ]
 )
 assert DECISION.itemsize == 160
-
-# -- control -------------------------------------------------------------------------------------
-CONTROL_RULES = 1   # a: rules version published in the blob
-CONTROL_END = 2     # end the stream after the next cycle
-CONTROL = np.dtype([("kind", "i8"), ("request", "i8"), ("a", "i8"), ("b", "i8")])
 
 # -- symbol row: all state of bars for one symbol ------------------------------------------------
 _OPEN_MINUTE = [
@@ -223,7 +217,6 @@ CELL_HEAD = np.dtype(
         ("t_ns", "i8"),
         ("tick_end", "i8", (MAX_FEEDS,)),
         ("max_recv_ns", "i8", (MAX_FEEDS,)),  # running maximum of recv_ns per ring
-        ("control_end", "i8"),
         ("rules_version", "i8"),
         ("symbol_count", "i8", (64,)),  # admitted symbols per slice
         ("closed_minute", "i8"),        # minutes <= this are closed for everybody
@@ -243,7 +236,7 @@ CELL_HEAD = np.dtype(
         ("unmatched", "i8"),            # corrections or cancels whose original was not in the pool
         ("events_dropped", "i8"),       # bar events beyond the list's bound
         ("bar_tail", "i8"),             # bar ring position after this cycle's events
-        ("spare", "i8", (7,)),
+        ("spare", "i8", (8,)),
     ]
 )
 

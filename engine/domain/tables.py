@@ -23,7 +23,6 @@ RULES_SLOTS = 4
 
 # Gates of the rings: a writer never overtakes them.
 TICK_GATES = ("bars", "recorder")
-CONTROL_GATES = ("bars", "recorder")
 DECISION_GATES = ("bars", "recorder")
 BAR_GATES = ("recorder",)
 
@@ -126,7 +125,6 @@ class EngineTables:
 
     sizes: Sizes
     ticks: RingFamily
-    control: Ring
     decisions: Ring
     bar_ring: Ring
     flow: np.ndarray
@@ -219,7 +217,6 @@ def allocate(arena: Arena, sizes: Sizes, columns: Columns) -> EngineTables:
         ticks=RingFamily.create(
             arena, "ticks", records.TICK, sizes.ring_ticks, TICK_GATES, sizes.feeds
         ),
-        control=Ring.create(arena, "control", records.CONTROL, 1 << 10, CONTROL_GATES),
         decisions=Ring.create(arena, "decisions", records.DECISION, 1 << 12, DECISION_GATES),
         bar_ring=Ring.create(
             arena, "bar_ring", records.BAR_EVENT, _power_of_two(2 * sizes.bar_events), BAR_GATES

@@ -18,11 +18,11 @@ from engine.bars.stage import BarsStage, empty_rows
 from engine.domain import records
 from engine.domain.tables import EngineTables
 from engine.errors import EngineError
+from engine.replay.formats import GENESIS_MAGIC, why_refused
 from engine.scan.cooldown import export_cooldowns, import_cooldowns
 from shm.fences import write_word
 from shm.words import WORD_STRIDE
 
-MAGIC = b"TAPESCAN-GENESIS-1\n"
 _DAMAGE = (
     msgspec.DecodeError, ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
@@ -189,7 +189,7 @@ def encode(genesis: Genesis) -> bytes:
     np.savez_compressed(buffer, **genesis.arrays)  # type: ignore[arg-type]
     return b"".join(
         (
-            MAGIC,
+            GENESIS_MAGIC,
             len(header).to_bytes(4, "little"),
             header,
             len(genesis.rules).to_bytes(4, "little"),
@@ -201,10 +201,11 @@ def encode(genesis: Genesis) -> bytes:
 
 def decode(content: bytes, path: Path) -> Genesis:
     """Read back what encode made. Raises GenesisError."""
-    if not content.startswith(MAGIC):
-        raise GenesisError(f"{path} is not a genesis file: it does not start with the magic bytes.")
+    refusal = why_refused(path, content, GENESIS_MAGIC, "genesis file")
+    if refusal:
+        raise GenesisError(refusal)
     try:
-        at = len(MAGIC)
+        at = len(GENESIS_MAGIC)
         length = int.from_bytes(content[at : at + 4], "little")
         header = msgspec.json.decode(content[at + 4 : at + 4 + length], type=GenesisHeader)
         at += 4 + length

@@ -84,7 +84,6 @@ class Harness:
         tables = self.tables
         for feed, ring in enumerate(tables.ticks.rings):
             ring.set_gate("recorder", int(decision["tick_end"][feed]))
-        tables.control.set_gate("recorder", int(decision["control_end"]))
         tables.decisions.set_gate("recorder", int(decision["n"]))
         ring = tables.bar_ring
         start, end = ring.gate("recorder"), ring.tail()
@@ -161,7 +160,6 @@ class Harness:
         """Cycles one by one: a block may hold more ticks than a ring has room for."""
         tables = self.tables
         starts = [ring.tail() for ring in tables.ticks.rings]
-        control_start = tables.control.tail()
         for at in range(len(block.decisions)):
             decision = block.decisions[at]
             if int(decision["n"]) != self.n + 1:
@@ -173,7 +171,5 @@ class Harness:
                 if ring.publish(part) != len(part):
                     raise EngineError("a cycle of the tape is larger than the ring of this run.")
                 learn_admits(tables.feed_names[feed], part)
-            end = int(decision["control_end"]) - control_start
-            tables.control.publish(block.controls[tables.control.tail() - control_start : end])
             tables.decisions.publish(block.decisions[at : at + 1])
             self.cycle(decision)

@@ -31,7 +31,7 @@ from engine.replay.open_stream import (
     write_durably,
 )
 from engine.replay.recorder import bar_rows
-from engine.replay.tape import TapeHeader, TapeReader, TapeWriter
+from engine.replay.tape import TapeError, TapeHeader, TapeReader, TapeWriter
 from engine.rules.compiler import CompiledRules
 from engine.rules.pack import pack
 from engine.storage.ports import StoredAlert
@@ -242,12 +242,11 @@ def _new_id(told: str, data_dir: Path) -> str:
 
 
 def _has_been(stream_id: str, data_dir: Path) -> bool:
-    """True when a stream of this id has a cycle on tape or an alert in the store."""
+    """True when a stream of this id has a cycle on tape or an alert in the store. A tape that
+    cannot be read, say one in an older format, is not written over."""
     tape, alerts = stream_directory(data_dir, stream_id) / TAPE_NAME, data_dir / "alerts.db"
-    if tape.exists():
-        with TapeReader(tape) as reader:
-            if next(reader.blocks(), None) is not None:
-                return True
+    if tape.exists() and _holds_something(tape):
+        return True
     if not alerts.exists():
         return False
     store = SqliteAlertStore(alerts)
@@ -255,6 +254,14 @@ def _has_been(stream_id: str, data_dir: Path) -> bool:
         return store.count(stream_id) > 0
     finally:
         store.close()
+
+
+def _holds_something(tape: Path) -> bool:
+    try:
+        with TapeReader(tape) as reader:
+            return next(reader.blocks(), None) is not None
+    except TapeError:
+        return True
 
 
 def _begin(

@@ -95,7 +95,7 @@ class RecorderStage:
                 "were recorded"
             )
         elif writer.last_n > self.durable_n:
-            self._move_gates(writer.last_n, writer.tick_positions, writer.control_position)
+            self._move_gates(writer.last_n, writer.tick_positions)
 
     def use_store(self, store: BarStore) -> None:
         """Go on with a bar store that was opened again."""
@@ -138,9 +138,7 @@ class RecorderStage:
                 self._write(self._writer, decisions)
             except TapeError as error:
                 self.give_up(str(error))
-        self._move_gates(
-            int(last["n"]), [int(p) for p in last["tick_end"]], int(last["control_end"])
-        )
+        self._move_gates(int(last["n"]), [int(p) for p in last["tick_end"]])
         return True
 
     def _write(self, writer: TapeWriter, decisions: np.ndarray) -> None:
@@ -153,7 +151,6 @@ class RecorderStage:
             [_records(ring, starts[feed], int(last["tick_end"][feed]))]
             for feed, ring in enumerate(tables.ticks.rings)
         ]
-        controls = _records(tables.control, writer.control_position, int(last["control_end"]))
         if self._overtaken():  # while they were copied: they may be somebody else's bytes
             raise TapeError("the recorder was overtaken.")
         for version in sorted({int(v) for v in decisions["rules_version"]} - {0}):
@@ -163,13 +160,12 @@ class RecorderStage:
             if content is None:
                 raise TapeError(f"rules version {version} is gone before it was recorded.")
             writer.rules(version, content)
-        writer.cycles(decisions, ticks, [controls])
+        writer.cycles(decisions, ticks)
 
-    def _move_gates(self, n: int, tick_positions: list[int], control_position: int) -> None:
+    def _move_gates(self, n: int, tick_positions: list[int]) -> None:
         tables = self._tables
         for feed, ring in enumerate(tables.ticks.rings):
             ring.set_gate(GATE, tick_positions[feed])
-        tables.control.set_gate(GATE, control_position)
         tables.decisions.set_gate(GATE, n)  # the decision of cycle n lies at position n - 1
         write_word(tables.flow, FLOW_DURABLE_N * WORD_STRIDE, n)
 
@@ -190,7 +186,7 @@ class RecorderStage:
 
     def _gated(self) -> list[Ring]:
         tables = self._tables
-        return [*tables.ticks.rings, tables.control, tables.decisions, tables.bar_ring]
+        return [*tables.ticks.rings, tables.decisions, tables.bar_ring]
 
     def _overtaken(self) -> bool:
         return any(ring.dropped(GATE) for ring in self._gated())

@@ -1,12 +1,11 @@
 """The tape file: whole cycles with positions and CRC; what `backtest --tape` and a resume read
 back.
 
-Layout: MAGIC, header length (uint32), header JSON, then blocks. A block is BLOCK_HEAD followed by
-its payload:
-CYCLES (decisions, ticks of every ring, controls, as raw records), RULES (a compiled rule set;
-precedes the first
-cycle that names its version), END (the stream ended with cycle last_n), GAP (the recorder lost
-cycles here).
+Layout: TAPE_MAGIC, header length (uint32), header JSON, then blocks. A block is BLOCK_HEAD followed
+by its payload:
+CYCLES (decisions, ticks of every ring, as raw records), RULES (a compiled rule set; precedes the
+first cycle that names its version), END (the stream ended with cycle last_n), GAP (the recorder
+lost cycles here).
 A torn block at the end of the file is cut on opening: cycles are durable block by block.
 """
 
@@ -24,8 +23,8 @@ import numpy as np
 
 from engine.domain import records
 from engine.errors import EngineError
+from engine.replay.formats import TAPE_MAGIC, why_refused
 
-MAGIC = b"TAPESCAN-TAPE-1\n"
 CYCLES, RULES, END, GAP = 1, 2, 3, 4
 _BLOCK_MAGIC = 0x4B4C4254  # "TBLK"
 _COMPRESS_FROM_BYTES = 4096
@@ -38,8 +37,8 @@ BLOCK_HEAD = np.dtype(
         ("payload_bytes", "u4"),
         ("crc", "u4"),  # of the stored bytes
         ("decisions", "u4"),
-        ("controls", "u4"),
         ("compressed", "u4"),
+        ("spare", "u4"),
         ("first_n", "i8"),  # RULES: the version
         ("last_n", "i8"),
         ("ticks", "i8", (records.MAX_FEEDS,)),
@@ -71,7 +70,6 @@ class Block:
     last_n: int
     decisions: np.ndarray
     ticks: list[np.ndarray]
-    controls: np.ndarray
     content: bytes
 
 
@@ -88,8 +86,10 @@ def _pack_block(head: np.ndarray, payload: bytes) -> bytes:
 
 
 def _read_header(file: BinaryIO, path: Path) -> TapeHeader:
-    if file.read(len(MAGIC)) != MAGIC:
-        raise TapeError(f"{path} is not a tape: it does not start with the tape's magic bytes.")
+    refusal = why_refused(path, file.read(2 * len(TAPE_MAGIC)), TAPE_MAGIC, "tape")
+    if refusal:
+        raise TapeError(refusal)
+    file.seek(len(TAPE_MAGIC))
     length = int.from_bytes(file.read(4), "little")
     try:
         return msgspec.json.decode(file.read(length), type=TapeHeader)
@@ -119,7 +119,6 @@ def _unpack(head: np.ndarray, stored: bytes, feeds: int) -> Block:
         last_n=int(head["last_n"]),
         decisions=np.empty(0, records.DECISION),
         ticks=[np.empty(0, records.TICK) for _ in range(feeds)],
-        controls=np.empty(0, records.CONTROL),
         content=b"",
     )
     if block.kind != CYCLES:
@@ -134,7 +133,6 @@ def _unpack(head: np.ndarray, stored: bytes, feeds: int) -> Block:
         count = int(head["ticks"][feed])
         block.ticks[feed] = np.frombuffer(payload, records.TICK, count, offset)
         offset += count * records.TICK.itemsize
-    block.controls = np.frombuffer(payload, records.CONTROL, int(head["controls"]), offset)
     return block
 
 
@@ -193,10 +191,9 @@ class TapeWriter:
         self.ended = self.gapped = False
         self.rules_versions: set[int] = set()
         self.tick_positions = [0] * records.MAX_FEEDS
-        self.control_position = 0
         self._end = 0
         try:
-            if path.exists() and path.stat().st_size > len(MAGIC):
+            if path.exists() and path.stat().st_size > len(TAPE_MAGIC):
                 self._open_existing(header)
             else:
                 self._create(header)
@@ -207,7 +204,7 @@ class TapeWriter:
         encoded = msgspec.json.encode(header)
         temporary = self.path.with_suffix(".new")
         with temporary.open("wb") as file:
-            file.write(MAGIC + len(encoded).to_bytes(4, "little") + encoded)
+            file.write(TAPE_MAGIC + len(encoded).to_bytes(4, "little") + encoded)
             file.flush()
             os.fsync(file.fileno())
         temporary.rename(self.path)
@@ -256,7 +253,6 @@ class TapeWriter:
         last = decisions[-1]
         self.last_n = int(last["n"])
         self.tick_positions = [int(p) for p in last["tick_end"]]
-        self.control_position = int(last["control_end"])
 
     def _write(self, data: bytes) -> None:
         if self.ended or self.gapped:
@@ -270,23 +266,16 @@ class TapeWriter:
             raise TapeError(f"the tape {self.path} cannot be written: {error.strerror}.") from error
         self._end += len(data)
 
-    def cycles(
-        self,
-        decisions: np.ndarray,
-        ticks: Sequence[Sequence[np.ndarray]],
-        controls: Sequence[np.ndarray],
-    ) -> None:
+    def cycles(self, decisions: np.ndarray, ticks: Sequence[Sequence[np.ndarray]]) -> None:
         """Append whole cycles: DECISION[m] and the slices of every ring they took in."""
         head = np.zeros((), BLOCK_HEAD)
         head["kind"] = CYCLES
         head["first_n"], head["last_n"] = decisions[0]["n"], decisions[-1]["n"]
         head["decisions"] = len(decisions)
-        head["controls"] = sum(len(part) for part in controls)
         for feed, parts in enumerate(ticks):
             head["ticks"][feed] = sum(len(part) for part in parts)
         payload = [decisions.tobytes()]
         payload += [part.tobytes() for parts in ticks for part in parts]
-        payload += [part.tobytes() for part in controls]
         self._write(_pack_block(head, b"".join(payload)))
         self._advance(decisions)
 

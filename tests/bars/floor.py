@@ -115,7 +115,7 @@ class Floor:
         write_word(tables.indicators.words, 0, 2 * n)
         for worker in range(tables.sizes.workers):
             write_word(tables.scan.words, worker * WORD_STRIDE, n)
-        for ring in (*tables.ticks.rings, tables.control, tables.decisions, tables.bar_ring):
+        for ring in (*tables.ticks.rings, tables.decisions, tables.bar_ring):
             ring.set_gate("recorder", ring.tail())
 
     def step(self) -> np.void | None:

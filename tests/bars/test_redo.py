@@ -61,7 +61,7 @@ def state(tables: EngineTables) -> list[bytes]:
     ring = tables.bar_ring
     parts += [part.tobytes() for part in ring.slices(0, ring.tail())]
     parts.append(tables.names.raw.tobytes())
-    gates = [r.gate("bars") for r in (*tables.ticks.rings, tables.control, tables.decisions)]
+    gates = [r.gate("bars") for r in (*tables.ticks.rings, tables.decisions)]
     return [*parts, repr(gates).encode()]
 
 

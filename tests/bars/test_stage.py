@@ -77,17 +77,34 @@ def test_a_stream_without_ticks_ends_at_once() -> None:
     assert floor.run(until=None) == [] and floor.stage.n == 1 and floor.stage.ended
 
 
-def test_a_control_record_ends_the_stream_after_its_cycle() -> None:
+def test_the_session_roll_ends_a_live_stream_with_the_ticks_up_to_it() -> None:
     floor = Floor()
-    control = np.zeros(2, records.CONTROL)
-    control["kind"] = (records.CONTROL_RULES, records.CONTROL_END)
-    floor.tables.control.publish(control[:1])
-    floor.mark(10)
-    floor.step()
-    assert not floor.stage.ended
-    floor.tables.control.publish(control[1:])
-    floor.step()
-    assert floor.stage.ended and floor.head["control_end"] == 2
+    floor.tables.session["roll_ns"] = at(0.25)
+    floor.publish(trade(0, 0.05, 10, 3), trade(0, 0.27, 11, 4))
+    floor.mark(5)
+    before = floor.stage.decide_live(at(0.22), SECOND)
+    assert before is not None and floor.stage.execute(before)
+    assert not before["flags"] and not floor.stage.ended
+    floor.pass_gates()
+    last = floor.stage.decide_live(at(4.05), SECOND)
+    assert last is not None and floor.stage.execute(last) and floor.stage.ended
+    assert (last["t_ns"], last["absent"]) == (at(4), 37)
+    assert last["flags"] == floor.head["flags"] == records.DECISION_END
+    assert floor.row()["last"] == 11
+    floor.pass_gates()
+    assert floor.stage.decide_live(at(9), SECOND) is None
+    successor = BarsStage(floor.tables)
+    successor.recover()
+    assert successor.ended and successor.decide_live(at(9), SECOND) is None
+
+
+def test_the_end_of_input_does_not_end_a_live_stream() -> None:
+    floor = Floor()
+    floor.mark(None)
+    decision = floor.stage.decide_live(at(60.6), SECOND)
+    assert decision is not None and floor.stage.execute(decision) and not floor.stage.ended
+    floor.pass_gates()
+    assert floor.stage.decide_live(at(61), SECOND) is not None
 
 
 def test_the_session_roll_ends_the_stream() -> None:
@@ -156,6 +173,19 @@ def test_a_damaged_or_foreign_decision_is_refused() -> None:
     damaged["n"] = 2
     with pytest.raises(BarsError, match="decision 2 does not follow cycle 0"):
         floor.stage.execute(damaged)
+
+
+def test_every_word_of_a_decision_is_under_its_crc() -> None:
+    floor = Floor()
+    floor.mark(10)
+    decision = floor.stage.decide_replay()
+    assert decision is not None
+    for word in range(1, records.DECISION.itemsize // 8):
+        damaged = np.array([decision]).view(np.int64)
+        damaged[word] ^= 1 << 40
+        with pytest.raises(BarsError, match="decision 1 does not match its CRC"):
+            floor.stage.execute(damaged.view(records.DECISION)[0])
+    assert floor.stage.n == 0 and floor.stage.execute(decision)
 
 
 def test_a_ring_full_of_records_up_to_t_is_cut_instead_of_waiting_for_ever() -> None:

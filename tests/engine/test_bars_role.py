@@ -77,7 +77,7 @@ class Beside:
 
     def dropped(self) -> list[bool]:
         tables = self.tables
-        rings = [*tables.ticks.rings, tables.control, tables.decisions, tables.bar_ring]
+        rings = [*tables.ticks.rings, tables.decisions, tables.bar_ring]
         return [ring.dropped("recorder") for ring in rings]
 
     def fill_bar_ring(self) -> None:

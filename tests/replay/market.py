@@ -193,12 +193,11 @@ def bars_of(run: Run) -> list[BarRow]:
     return [bar for ticker in tickers for bar in run.bars_stored.range(ticker, 0, FAR)]
 
 
-def tape_content(tape: Path) -> tuple[bytes, bytes, bytes]:
-    """All decisions, ticks of feed 0 and controls of a tape, however they lie in blocks."""
+def tape_content(tape: Path) -> tuple[bytes, bytes]:
+    """All decisions and ticks of feed 0 of a tape, however they lie in blocks."""
     with TapeReader(tape) as reader:
         blocks = [block for block in reader.blocks() if block.kind == CYCLES]
     return (
         b"".join(block.decisions.tobytes() for block in blocks),
         b"".join(block.ticks[0].tobytes() for block in blocks),
-        b"".join(block.controls.tobytes() for block in blocks),
     )

@@ -138,6 +138,9 @@ def test_a_damaged_genesis_file_is_refused_in_one_sentence(
             load(path, sha256)
     with pytest.raises(GenesisError, match="cannot be read: No such file"):
         load(tmp_path / "absent")
+    path.write_bytes(b"TAPESCAN-GENESIS-1\n" + content[19:])
+    with pytest.raises(GenesisError, match="is a genesis file in format 1, but this version of"):
+        load(path)
 
 
 def test_a_genesis_with_more_symbols_than_capacity_is_refused(genesis: Genesis) -> None:

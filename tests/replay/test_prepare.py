@@ -146,6 +146,11 @@ def other_tape(place: Path, directory: Path) -> None:
     (directory / "tape.bin").write_bytes(b"this is something else altogether")
 
 
+def tape_of_before(place: Path, directory: Path) -> None:
+    content = (directory / "tape.bin").read_bytes()
+    (directory / "tape.bin").write_bytes(content.replace(b"-TAPE-2\n", b"-TAPE-1\n", 1))
+
+
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
@@ -155,6 +160,7 @@ def other_tape(place: Path, directory: Path) -> None:
         (no_genesis, "cannot be read: No such file or directory."),
         (damaged_genesis, "is not the one its tape was recorded with."),
         (other_tape, "is not a tape: it does not start with the tape's magic bytes."),
+        (tape_of_before, "but this version of Tapescan reads and writes format 2 only."),
     ],
 )
 def test_a_stream_that_cannot_be_resumed_is_named_and_a_new_one_begins(
@@ -255,6 +261,10 @@ def test_a_name_given_to_streams_is_numbered_when_one_of_that_name_has_been(star
     content = tape.read_bytes()
     assert [start(told)[0].stream_id for _ in range(2)] == ["mine-2", "mine-2"]
     assert tape.read_bytes() == content
+    forget(start.place)
+    tape.write_bytes(b"TAPESCAN-TAPE-1\n" + content[16:])
+    assert start(told)[0].stream_id == "mine-2"
+    assert tape.read_bytes() == b"TAPESCAN-TAPE-1\n" + content[16:]
 
 
 def test_a_stream_whose_tape_is_damaged_is_not_gone_on_with(start: Start) -> None:

@@ -302,7 +302,7 @@ def test_an_overtaken_recorder_closes_the_tape_and_holds_on_again(
         if n < 40 or n > 70:
             run.recorder.step()
         if n == 60:
-            rings = [*tables.ticks.rings, tables.control, tables.decisions, tables.bar_ring]
+            rings = [*tables.ticks.rings, tables.decisions, tables.bar_ring]
             for ring in rings:
                 ring.drop_gate(GATE)
     while run.recorder.step():

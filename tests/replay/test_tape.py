@@ -8,6 +8,7 @@ import pytest
 
 from engine.domain import records
 from engine.replay import tape
+from engine.replay.formats import GENESIS_MAGIC, TAPE_MAGIC
 from engine.replay.tape import TapeError, TapeHeader, TapeReader, TapeWriter
 
 HEADER = TapeHeader(
@@ -40,7 +41,7 @@ def write(path: Path, blocks: int) -> list[np.ndarray]:
     for block in range(blocks):
         first = ticks(block, 6)
         parts.append(first)
-        writer.cycles(decisions(block * 2 + 1, 2), [[first[:4], first[4:]], [ticks(99, 2)]], [])
+        writer.cycles(decisions(block * 2 + 1, 2), [[first[:4], first[4:]], [ticks(99, 2)]])
     writer.close()
     return parts
 
@@ -62,7 +63,7 @@ def test_a_large_block_is_compressed_and_reads_back(tmp_path: Path) -> None:
     path = tmp_path / "tape.bin"
     writer = TapeWriter(path, HEADER)
     same = np.zeros(5000, records.TICK)
-    writer.cycles(decisions(1, 1), [[same], []], [])
+    writer.cycles(decisions(1, 1), [[same], []])
     writer.close()
     assert path.stat().st_size < same.nbytes / 10
     with TapeReader(path) as reader:
@@ -82,7 +83,7 @@ def test_a_tape_torn_at_any_byte_goes_on_after_its_last_whole_block(tmp_path: Pa
         assert writer.last_n in (0, 2, 4, 6)
         assert writer.tick_positions[0] == writer.last_n * 3
         n = writer.last_n
-        writer.cycles(decisions(n + 1, 1), [[ticks(7, 3)], [ticks(8, 1)]], [])
+        writer.cycles(decisions(n + 1, 1), [[ticks(7, 3)], [ticks(8, 1)]])
         writer.close()
         with TapeReader(path) as reader:
             assert [b.last_n for b in reader.blocks()][-1] == n + 1
@@ -137,8 +138,14 @@ def test_rules_are_on_the_tape_once_per_version(tmp_path: Path) -> None:
     ("content", "sentence"),
     [
         (b"", "is not a tape: it does not start with the tape's magic bytes."),
-        (b"TAPESCAN-TAPE-2\nxxxx", "is not a tape: it does not start with the tape's magic bytes."),
-        (tape.MAGIC + (5).to_bytes(4, "little") + b"{}}}}", "has a damaged header"),
+        (b"TAPESCAN-TAPE-x\nxxxx", "is not a tape: it does not start with the tape's magic bytes."),
+        (GENESIS_MAGIC + b"xx", "is not a tape: it does not start with the tape's magic bytes."),
+        (
+            b"TAPESCAN-TAPE-1\n" + bytes(99),
+            r"is a tape in format 1, but this version of Tapescan reads and writes format 2 only\.",
+        ),
+        (b"TAPESCAN-TAPE-13\n", "is a tape in format 13, but this version of"),
+        (TAPE_MAGIC + (5).to_bytes(4, "little") + b"{}}}}", "has a damaged header"),
     ],
 )
 def test_a_file_that_is_no_tape_is_refused_in_one_sentence(
@@ -170,4 +177,4 @@ def test_a_full_disk_is_one_sentence_and_closes_the_tape(
 
     monkeypatch.setattr("os.fdatasync", no_space)
     with pytest.raises(TapeError, match="cannot be written: No space left on device"):
-        writer.cycles(decisions(1, 1), [[], []], [])
+        writer.cycles(decisions(1, 1), [[], []])
