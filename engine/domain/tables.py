@@ -35,12 +35,8 @@ FLOW_ENDED = 4  # 1 when the stream's last cycle is on disk and its alerts are s
 FLOW_UNRECORDED = 5  # 1 when the recorder gave up: the tape has a gap, the stream goes on
 FLOW_WORDS = 6
 
-# Cooldown entry words: key_rule (0 = free), key_symbol, last firing T_k
+# Cooldown entry words: rule uid (0: never used), symbol id | cooldown_ms << 32, T_k of last firing
 COOL_WORDS = 3
-COOL_BUCKET = 16
-# Places per pair that may cool: so few buckets overflow (one in a million at max_cooling pairs)
-# that neither the number of workers nor the ids they give decide whether a rule fires.
-COOL_PLACES = 4
 
 
 @dataclasses.dataclass
@@ -109,7 +105,8 @@ class ScanTable:
 
     columns: float64[2, metrics, rows], metric columns by parity of n, NaN unknown.
     truth: uint64[2, max_rules, rows // 64], root of every rule by parity.
-    cooldowns: int64[workers, buckets, COOL_BUCKET, COOL_WORDS].
+    cooldowns: int64[workers, max_cooling, COOL_WORDS]. Every worker has room for all pairs that may
+    cool: where symbols lie decides nothing.
     words: state_n of worker w at w * WORD_STRIDE.
     """
 
@@ -187,12 +184,10 @@ def _indicators(arena: Arena, sizes: Sizes, columns: Columns) -> IndicatorTable:
 
 def _scan(arena: Arena, sizes: Sizes, columns: Columns) -> ScanTable:
     rows, workers = sizes.rows, sizes.workers
-    places = COOL_PLACES * sizes.max_cooling // workers
-    buckets = _power_of_two(max(16, places // COOL_BUCKET))
     table = ScanTable(
         columns=arena.array("metric_columns", (2, columns.metrics, rows), np.float64),
         truth=arena.array("truth", (2, sizes.max_rules, rows // 64), np.uint64),
-        cooldowns=arena.array("cooldowns", (workers, buckets, COOL_BUCKET, COOL_WORDS), np.int64),
+        cooldowns=arena.array("cooldowns", (workers, sizes.max_cooling, COOL_WORDS), np.int64),
         words=words(arena, "scan_words", workers),
     )
     table.columns.fill(np.nan)

@@ -1,37 +1,54 @@
-"""The cooldown table of one worker: which (rule, symbol) fired when, hashed into buckets of 16.
+"""The pairs of one worker that cool down: durable entries, and what is made from them in private.
 
-Flat int64 words, three an entry: [rule uid (0: never used), symbol id | cooldown_ms << 32, T_k of
-the last firing]. An entry is live while T_k - last < its cooldown; a dead one is as good as absent,
-wherever it stands, so a reused place never changes an answer. Places are used from the front of a
-bucket: behind the first never used one there is nothing. Probing stays inside the bucket.
+The shared table is the truth: flat int64 words, three an entry: [rule uid (0: never used), symbol
+id | cooldown_ms << 32, T_k of the last firing]. An entry is live while T_k - last < its cooldown;
+a dead one is as good as absent, wherever it stands. Places that were never used lie behind all
+others.
+
+From it each worker keeps a bitmap with one bit a pair, and a wheel: places by the moment at which
+they cease to be live. So a cycle looks at a cooling pair once, when its time is over.
 """
 # mypy: allow-untyped-defs, allow-untyped-calls
 
-import numpy as np
-from numba import njit
+from typing import NamedTuple
 
-from engine.domain.tables import COOL_BUCKET, COOL_WORDS
+import numpy as np
+from numba import njit, uint64
+
+from engine.domain.tables import COOL_WORDS
+from engine.rules.evaluate_nb import WORD_BITS
 from shm.fences import store_release
 
-BUCKET_WORDS = COOL_BUCKET * COOL_WORDS
 SYMBOL_MASK = (1 << 32) - 1
 NS_PER_MS = 1_000_000
-COOLING, STAMPED = -1, -2  # answers of probe_nb; from 0 on: places a new entry could take
 
-_MIX_1 = np.uint64(0x9E3779B97F4A7C15)
-_MIX_2 = np.uint64(0xBF58476D1CE4E5B9)
-_MIX_3 = np.uint64(0x94D049BB133111EB)
-_SHIFT_1, _SHIFT_2, _SHIFT_3 = np.uint64(30), np.uint64(27), np.uint64(31)
+# A turn of the wheel is near seven minutes. What cools longer stays in its slot and is looked at
+# again once a turn.
+WHEEL_SLOTS = 4096
+SLOT_NS = 100 * NS_PER_MS
+NO_PLACE = -1
+
+# Words of Cooling.state: newest of the places given back, how many there are, first place that was
+# never used, turn of the wheel up to which everything is taken out.
+FREE, FREED, FRESH, TURNED = 0, 1, 2, 3
+STATE_WORDS = 4
 
 
-@njit(cache=True, nogil=True)
-def bucket_nb(uid, symbol, buckets):
-    """Bucket of (rule uid, symbol id); buckets is a power of two (SplitMix64 finaliser)."""
-    mixed = np.uint64(uid) + np.uint64(symbol + 1) * _MIX_1
-    mixed = (mixed ^ (mixed >> _SHIFT_1)) * _MIX_2
-    mixed = (mixed ^ (mixed >> _SHIFT_2)) * _MIX_3
-    mixed ^= mixed >> _SHIFT_3
-    return np.int64(mixed & np.uint64(buckets - 1))
+class Cooling(NamedTuple):
+    """Private arrays of one worker, made anew from its table whenever the rules change.
+
+    bits: uint64[R, slice / 64], set: this rule and symbol cool. By place of the table: pair int64,
+    rule slot << 32 | number in the slice, slot -1: of a rule that is not in the set; due_ns int64,
+    when it ceases to be live; after int32, the next place of its list. heads: int32[WHEEL_SLOTS],
+    the lists of the wheel. state: int64[STATE_WORDS].
+    """
+
+    bits: np.ndarray
+    pair: np.ndarray
+    due_ns: np.ndarray
+    after: np.ndarray
+    heads: np.ndarray
+    state: np.ndarray
 
 
 @njit(cache=True, nogil=True)
@@ -41,69 +58,123 @@ def is_live_nb(table, at, t_ns):
 
 
 @njit(cache=True, nogil=True)
-def probe_nb(table, bucket, uid, symbol, t_ns):
-    """COOLING: fired earlier and still cools. STAMPED: fired in this very cycle (a redo).
-    Otherwise how many places of the bucket a new entry could take, 0 to 16."""
-    free = 0
-    first = bucket * BUCKET_WORDS
-    for at in range(first, first + BUCKET_WORDS, COOL_WORDS):
-        if table[at] == 0:
-            return free + (first + BUCKET_WORDS - at) // COOL_WORDS
-        if not is_live_nb(table, at, t_ns):
-            free += 1
-        elif table[at] == uid and (table[at + 1] & SYMBOL_MASK) == symbol:
-            return STAMPED if table[at + 2] == t_ns else COOLING
-    return free
+def turn_nb(ns):
+    """The turn of the wheel that takes out what is due at `ns`: the first one not before it."""
+    return -(-ns // SLOT_NS)
 
 
 @njit(cache=True, nogil=True)
-def stamp_nb(table, bucket, uid, symbol, cooldown_ms, last_ns, t_ns):
-    """Enter a firing at last_ns into a place dead at t_ns; again is harmless. False: no place.
+def room_nb(cooling):
+    """How many places of the table are not live."""
+    state = cooling.state
+    return state[FREED] + cooling.pair.shape[0] - state[FRESH]
 
-    A kill inside leaves a dead entry: the stamp is taken away before the keys change and comes
-    back after them.
+
+@njit(cache=True, nogil=True)
+def give_back_nb(cooling, place):
+    """Let a place be used again."""
+    state = cooling.state
+    cooling.after[place] = state[FREE]
+    state[FREE] = place
+    state[FREED] += 1
+
+
+@njit(cache=True, nogil=True)
+def enter_nb(cooling, place, rule, local, due_ns):
+    """Set the bit of a pair (rule -1: it has none) and hang its place into the wheel."""
+    cooling.pair[place] = rule << 32 | local
+    cooling.due_ns[place] = due_ns
+    slot = turn_nb(due_ns) % WHEEL_SLOTS
+    cooling.after[place] = cooling.heads[slot]
+    cooling.heads[slot] = place
+    if rule >= 0:
+        cooling.bits[rule, local // WORD_BITS] |= uint64(1) << uint64(local % WORD_BITS)
+
+
+@njit(cache=True, nogil=True)
+def rebuild_nb(cooling, table, sorted_uid, sorted_slot, sorted_cooldown_ms, first, t_ns):
+    """Make bitmap and wheel of the table as it stands before the firings at t_ns.
+
+    sorted_uid int64[R], ascending, with the slot and the cooldown of now of those rules; `first` is
+    the first symbol id of the slice. An entry that is live takes its rule's cooldown of now, and
+    keeps its own if the rule is not in the set; one that is dead stays dead. An entry stamped with
+    t_ns is what a killed worker left of the cycle that is now done again: it becomes absent.
+    Every store is one word, and again is harmless.
     """
-    first = bucket * BUCKET_WORDS
-    place = -1
-    for at in range(first, first + BUCKET_WORDS, COOL_WORDS):
-        if table[at] == 0 or not is_live_nb(table, at, t_ns):
-            if place < 0:
-                place = at
-            if table[at] == 0:
-                break
-        elif table[at] == uid and (table[at + 1] & SYMBOL_MASK) == symbol:
-            return True
-    if place < 0:
-        return False
-    store_release(table, place + 2, 0)
-    store_release(table, place + 1, symbol | cooldown_ms << 32)
-    store_release(table, place, uid)
-    store_release(table, place + 2, last_ns)
-    return True
+    cooling.bits[:] = uint64(0)
+    cooling.heads[:] = NO_PLACE
+    state = cooling.state
+    state[FREE], state[FREED], state[TURNED] = NO_PLACE, 0, turn_nb(t_ns)
+    used = 0
+    while used < cooling.pair.shape[0] and table[used * COOL_WORDS] != 0:
+        used += 1
+    state[FRESH] = used
+    for place in range(used - 1, -1, -1):
+        at = place * COOL_WORDS
+        if table[at + 2] == t_ns:
+            store_release(table, at + 2, 0)
+        if not is_live_nb(table, at, t_ns):
+            give_back_nb(cooling, place)
+            continue
+        symbol, rule = table[at + 1] & SYMBOL_MASK, -1
+        found = np.searchsorted(sorted_uid, table[at])
+        if found < sorted_uid.shape[0] and sorted_uid[found] == table[at]:
+            rule = sorted_slot[found]
+            store_release(table, at + 1, symbol | sorted_cooldown_ms[found] << 32)
+        if is_live_nb(table, at, t_ns):
+            due_ns = table[at + 2] + (table[at + 1] >> 32) * NS_PER_MS
+            enter_nb(cooling, place, rule, symbol - first, due_ns)
+        else:
+            give_back_nb(cooling, place)
 
 
 @njit(cache=True, nogil=True)
-def stamp_all_nb(table, fired, count, rule_uid, cooldown_ms, t_ns):
-    """Enter the firings of a cycle: fired int64[>= count], rule slot << 32 | symbol id."""
-    buckets = table.shape[0] // BUCKET_WORDS
+def expire_nb(cooling, t_ns):
+    """Take out of bitmap and wheel what no longer cools at t_ns, which never goes back."""
+    bits, pair, due, after, heads = (
+        cooling.bits, cooling.pair, cooling.due_ns, cooling.after, cooling.heads
+    )  # fmt: skip
+    now = turn_nb(t_ns)
+    begin = max(cooling.state[TURNED], now - WHEEL_SLOTS + 1)
+    for turn in range(begin, now + 1):
+        slot = turn % WHEEL_SLOTS
+        place = heads[slot]
+        heads[slot] = NO_PLACE
+        while place != NO_PLACE:
+            following = after[place]
+            if due[place] <= t_ns:
+                rule, local = pair[place] >> 32, pair[place] & SYMBOL_MASK
+                if rule >= 0:
+                    bits[rule, local // WORD_BITS] &= ~(uint64(1) << uint64(local % WORD_BITS))
+                give_back_nb(cooling, place)
+            else:
+                after[place] = heads[slot]
+                heads[slot] = place
+            place = following
+    cooling.state[TURNED] = now
+
+
+@njit(cache=True, nogil=True)
+def stamp_nb(cooling, table, fired, count, rule_uid, cooldown_ms, first, t_ns):
+    """Enter the firings of a cycle, for which there is room: fired int64[>= count], rule slot << 32
+    | symbol id; pairs that do not cool.
+
+    A kill inside leaves dead entries and entries stamped with t_ns, which rebuild_nb makes absent:
+    the stamp of a place is taken away before its keys change and comes back after them.
+    """
+    state = cooling.state
     for i in range(count):
         rule, symbol = fired[i] >> 32, fired[i] & SYMBOL_MASK
-        uid = rule_uid[rule]
-        bucket = bucket_nb(uid, symbol, buckets)
-        stamp_nb(table, bucket, uid, symbol, cooldown_ms[rule], t_ns, t_ns)
-
-
-@njit(cache=True, nogil=True)
-def retune_nb(table, sorted_uid, sorted_cooldown_ms, t_ns):
-    """Give live entries the cooldown their rule has now; sorted_uid int64[R] ascending.
-
-    Entries of rules that are not in the set keep theirs. One word each, and again is harmless.
-    """
-    for at in range(0, table.shape[0], COOL_WORDS):
-        uid = table[at]
-        if uid == 0 or not is_live_nb(table, at, t_ns):
-            continue
-        slot = np.searchsorted(sorted_uid, uid)
-        if slot < sorted_uid.shape[0] and sorted_uid[slot] == uid:
-            symbol = table[at + 1] & SYMBOL_MASK
-            store_release(table, at + 1, symbol | sorted_cooldown_ms[slot] << 32)
+        place = state[FREE]
+        if place != NO_PLACE:
+            state[FREE] = cooling.after[place]
+            state[FREED] -= 1
+        else:
+            place = state[FRESH]
+            state[FRESH] += 1
+        at = place * COOL_WORDS
+        store_release(table, at + 2, 0)
+        store_release(table, at + 1, symbol | cooldown_ms[rule] << 32)
+        store_release(table, at, rule_uid[rule])
+        store_release(table, at + 2, t_ns)
+        enter_nb(cooling, place, rule, symbol - first, t_ns + cooldown_ms[rule] * NS_PER_MS)

@@ -1,8 +1,8 @@
 """One scan worker: metrics, rules, firings, commit to the lane, apply. One cycle at a time.
 
-Evaluate reads the state after n - 1 and writes nothing that anybody reads; commit is one store of
-the lane's tail; apply stamps cooldowns and stores the worker's state word. A successor of a killed
-worker runs the same cycle again: firings already stamped with this T_k fire again, the lane tells
+Judging and firing read the state after n - 1 and write nothing that anybody reads; commit is one
+store of the lane's tail; apply stamps cooldowns and stores the worker's state word. A successor of
+a killed worker runs the same cycle again: what is stamped with this T_k fires again, the lane tells
 whether end-of-n is committed. So a kill at any step changes nothing.
 """
 
@@ -14,10 +14,10 @@ from engine.domain.tables import CELL_SLOTS, EngineTables
 from engine.metrics.columns import MetricColumns
 from engine.rules.compiler import CompiledRules, compile_rules
 from engine.rules.evaluate_nb import WORD_BITS, evaluate_nb
-from engine.rules.pack import unpack
+from engine.rules.pack import pack, unpack
 from engine.rules.plan import plan_leaves
 from engine.scan.commit_nb import LANE_END, slots_needed_nb, write_alerts_nb
-from engine.scan.cooldown_nb import BUCKET_WORDS, retune_nb, stamp_all_nb
+from engine.scan.cooldown import Cooldowns
 from engine.scan.errors import ScanError
 from engine.scan.fire_nb import (
     ALERTS,
@@ -29,13 +29,12 @@ from engine.scan.fire_nb import (
     STAMPS,
     TRUE_PAIRS,
     fire_nb,
-    release_taken_nb,
     scope_nb,
 )
 from shm.fences import read_word, write_word
 from shm.words import WORD_STRIDE
 
-_NO_RULES = compile_rules(())
+_NO_RULES = unpack(pack(compile_rules(())))  # read-only arrays, as all that kernels are warm for
 
 
 @dataclasses.dataclass
@@ -47,30 +46,25 @@ class _Work:
     known_before: np.ndarray
     rank: np.ndarray
     by_rank: np.ndarray
-    taken: np.ndarray
-    found: np.ndarray
-    places: np.ndarray
+    ranks: np.ndarray
     marks: np.ndarray
     alerts: np.ndarray
     stamps: np.ndarray
     counts: np.ndarray
 
 
-def _work(slice_rows: int, table_words: int, cap: int) -> _Work:
+def _work(slice_rows: int, places: int, cap: int) -> _Work:
     words = slice_rows // WORD_BITS
-    buckets = table_words // BUCKET_WORDS
     return _Work(
         known=np.zeros(words, np.uint64),
         halted=np.zeros(words, np.uint64),
         known_before=np.zeros(words, np.uint64),
         rank=np.arange(slice_rows),
         by_rank=np.arange(slice_rows),
-        taken=np.zeros(buckets, np.uint8),
-        found=np.zeros(slice_rows, np.int64),
-        places=np.zeros(slice_rows, np.int64),
+        ranks=np.zeros(slice_rows, np.int64),
         marks=np.zeros(words, np.uint64),
         alerts=np.zeros(cap, np.int64),
-        stamps=np.zeros(buckets * (BUCKET_WORDS // 3), np.int64),
+        stamps=np.zeros(places, np.int64),
         counts=np.zeros(COUNTS, np.int64),
     )
 
@@ -89,18 +83,18 @@ class ScanStage:
         self.first_word = self.first // WORD_BITS
         self.end_word = self.first_word + sizes.slice_rows // WORD_BITS
         self.lane = tables.lanes[worker]
-        self.cooldowns = tables.scan.cooldowns[worker].reshape(-1)
+        self.cooldowns = Cooldowns(tables, worker)
         self.rows = tables.cell.rows.view(np.int64).reshape(CELL_SLOTS, sizes.rows, -1)
         self.reference = tables.reference.view(np.int64).reshape(-1, REF_WORDS)
         self.columns_i = tables.scan.columns.view(np.int64)
         self.metrics = MetricColumns(tables, worker)
-        self.work = _work(sizes.slice_rows, self.cooldowns.size, sizes.max_alerts_per_cycle)
+        self.work = _work(sizes.slice_rows, sizes.max_cooling, sizes.max_alerts_per_cycle)
         self._forget()
 
     def _forget(self) -> None:
         self.state_n = 0
         self.symbols = 0
-        self._evaluated_n = -1
+        self._judged_n = self._fired_n = -1
         self._known_n = -1
         self._names_version = -1
         self._version = -1
@@ -134,12 +128,9 @@ class ScanStage:
             return True
         if n != self.state_n + 1:
             raise ScanError(f"scan worker {self.worker} is at cycle {self.state_n}, not before {n}")
-        if self._evaluated_n != n:
-            self._evaluate(n)
-        if self.committed_n() < n and not self._commit(n):
-            return False
-        self._apply(n)
-        return True
+        if self._judged_n != n:
+            self.judge(n)
+        return self.finish(n)
 
     def _head(self, n: int) -> np.void:
         head: np.void = self.tables.cell.heads[n % CELL_SLOTS]
@@ -147,32 +138,43 @@ class ScanStage:
             raise ScanError(f"the cell of cycle {n} holds cycle {int(head['n'])}")
         return head
 
-    def _evaluate(self, n: int) -> None:
-        head, tables, work = self._head(n), self.tables, self.work
-        t_ns = int(head["t_ns"])
-        self._take_rules(int(head["rules_version"]), t_ns)
+    def judge(self, n: int) -> None:
+        """First half of `run`: rules, scope, metrics and the truth of every rule in cycle n."""
+        head, tables = self._head(n), self.tables
+        self._take_rules(int(head["rules_version"]), int(head["t_ns"]))
         self._take_names()
         self._take_scope(n, head)
         self.metrics.compute(n)
         parity = n & 1
-        rules = self._compiled
-        truth = tables.scan.truth
         evaluate_nb(
             tables.scan.columns[parity], self.first_word, self.end_word,
-            *self._plan.arrays, truth[parity],
+            *self._plan.arrays, tables.scan.truth[parity],
         )  # fmt: skip
-        session = tables.session[0]
+        self._judged_n = n
+
+    def finish(self, n: int) -> bool:
+        """Second half of `run`: firings, commit, apply. False: the lane has no room, call again."""
+        if self._fired_n != n:
+            self._fire(n)
+        if self.committed_n() < n and not self._commit(n):
+            return False
+        self._apply(n)
+        return True
+
+    def _fire(self, n: int) -> None:
+        tables, work, rules = self.tables, self.work, self._compiled
+        t_ns, truth, session = int(self._head(n)["t_ns"]), tables.scan.truth, tables.session[0]
         known = work.known
         if not int(session["start_ns"]) <= t_ns <= int(session["end_ns"]):
             known = np.zeros_like(known)
+        self.cooldowns.expire(t_ns)
         fire_nb(
-            truth[parity], truth[1 - parity], self._slots_before(n), rules.rule_uid,
-            rules.cooldown_ms, rules.flags, known, work.halted, work.known_before,
-            self.cooldowns, t_ns, self.first_word, work.rank, work.by_rank, work.taken, work.found,
-            work.places, work.marks, work.alerts, work.stamps, work.counts,
+            truth[n & 1], truth[1 - (n & 1)], self._slots_before(n), rules.cooldown_ms, rules.flags,
+            known, work.halted, work.known_before, self.cooldowns.bits, self.cooldowns.room,
+            self.first_word, work.rank, work.by_rank, work.ranks, work.marks, work.alerts,
+            work.stamps, work.counts,
         )  # fmt: skip
-        release_taken_nb(work.stamps, int(work.counts[STAMPS]), rules.rule_uid, work.taken)
-        self._evaluated_n = n
+        self._fired_n = n
 
     def _read_rules(self, version: int) -> CompiledRules:
         if version == 0:
@@ -189,15 +191,14 @@ class ScanStage:
         return rules
 
     def _take_rules(self, version: int, t_ns: int) -> None:
-        """Switch to the decided version; entries that still cool take their rule's cooldown of now,
-        so that an answer depends on nothing but live entries."""
+        """Switch to the decided version. Pairs that still cool take their rule's cooldown of now;
+        whoever has cooled down has: an answer depends on nothing but live entries."""
         if version == self._version:
             return
         rules = self._read_rules(version)
         if self._version >= 0:
             self._map_slots(self._version, self._compiled, rules)
-        order = np.argsort(rules.rule_uid)
-        retune_nb(self.cooldowns, rules.rule_uid[order], rules.cooldown_ms[order], t_ns)
+        self.cooldowns.take(rules, t_ns)
         self._version, self._compiled, self._plan = version, rules, plan_leaves(rules)
 
     def _map_slots(self, version: int, before: CompiledRules, now: CompiledRules) -> None:
@@ -258,9 +259,8 @@ class ScanStage:
         return True
 
     def _apply(self, n: int) -> None:
-        rules, work = self._compiled, self.work
-        stamps, t_ns = int(work.counts[STAMPS]), int(self._head(n)["t_ns"])
-        stamp_all_nb(self.cooldowns, work.stamps, stamps, rules.rule_uid, rules.cooldown_ms, t_ns)
+        work, t_ns = self.work, int(self._head(n)["t_ns"])
+        self.cooldowns.stamp(work.stamps, int(work.counts[STAMPS]), self._compiled, t_ns)
         write_word(self.tables.scan.words, self.worker * WORD_STRIDE, n)
         self.state_n = n
 

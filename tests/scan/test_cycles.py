@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engine.domain.tables import COOL_BUCKET
 from engine.rules.model import Rule
 from engine.rules.validate import read_rule
 from engine.scan.cooldown import export_cooldowns, import_cooldowns
@@ -178,26 +177,31 @@ def test_a_rule_taken_away_and_brought_back_still_cools() -> None:
     assert world.fired(at(10), last(X=1)) == [("a", "X")]
 
 
-def test_a_full_bucket_suppresses_and_counts_and_forgets_nothing() -> None:
-    world = World(capacity=1024, max_cooling=64)  # 16 buckets of 16 places
-    world.use([rule("a", cooldown_sec=10)])
+def test_without_room_a_pair_is_suppressed_and_counted_and_nothing_is_forgotten() -> None:
+    world = World(capacity=1024, max_cooling=256, max_alerts_per_cycle=1024)
+    world.use([rule("a", cooldown_sec=10), rule("b", cooldown_sec=0)])
     symbols = last(**{f"S{number:03}": 1 for number in range(600)})
-    first = world.cycle(at(0), symbols)
-    places = world.tables.scan.cooldowns.shape[1] * COOL_BUCKET
-    full = int(world.tables.lanes[0].data[world.tables.lanes[0].tail() - 1][7])
-    assert len(first.alerts) == places and first.fired == places and full == 600 - places
-    cooling = {alert.symbol for alert in first.alerts}
-    assert world.cycle(at(9), symbols).fired == 0
-    again = {alert.symbol for alert in world.cycle(at(10), symbols).alerts}
-    assert len(again) == places and again != set(symbols) and cooling != set(symbols)
+
+    def full() -> int:
+        return int(world.tables.lanes[0].data[world.tables.lanes[0].tail() - 1][7])
+
+    first = [alert.symbol for alert in world.cycle(at(0), symbols).alerts if alert.rule_id == "a"]
+    assert first == [f"S{number:03}" for number in range(256)] and full() == 600 - 256
+    later = world.cycle(at(9), symbols)
+    assert {alert.rule_id for alert in later.alerts} == {"b"} and len(later.alerts) == 600
+    assert (later.suppressed, full()) == (256, 600 - 256)
+    again = [alert.symbol for alert in world.cycle(at(10), symbols).alerts if alert.rule_id == "a"]
+    assert again == first and full() == 600 - 256
 
 
-@pytest.mark.parametrize("workers", [1, 2, 3])
-def test_as_many_pairs_cool_as_the_setting_says_for_any_number_of_workers(workers: int) -> None:
-    world = World(workers, capacity=1024, max_cooling=8192, max_alerts_per_cycle=8192)
+@pytest.mark.parametrize("workers", [1, 2, 3, 16])
+def test_as_many_pairs_cool_as_the_setting_says_wherever_their_symbols_lie(workers: int) -> None:
+    world = World(workers, capacity=1024, max_cooling=512, max_alerts_per_cycle=512)
     world.use([rule(f"r{number}", cooldown_sec=10) for number in range(8)])
-    symbols = last(**{f"S{number:04}": 1 for number in range(1024)})
-    assert world.cycle(at(0), symbols).fired == 8192
+    symbols = last(**{f"S{number:04}": 0 for number in range(1024)})
+    # every pair that may cool in one slice: ids go round the workers
+    chosen = sorted(symbols)[::workers][:64]
+    assert world.cycle(at(0), symbols | last(**dict.fromkeys(chosen, 1.0))).fired == 512
 
 
 def test_the_lane_holds_values_of_all_leaves_and_the_end_record() -> None:

@@ -11,16 +11,10 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.domain.tables import COOL_BUCKET, COOL_WORDS
+from engine.domain.tables import COOL_WORDS
 from engine.rules.model import Rule
 from engine.rules.validate import read_rule
-from engine.scan.cooldown_nb import (
-    BUCKET_WORDS,
-    NS_PER_MS,
-    SYMBOL_MASK,
-    bucket_nb,
-    stamp_all_nb,
-)
+from engine.scan.cooldown_nb import FREE, FRESH, NO_PLACE, NS_PER_MS, SYMBOL_MASK
 from engine.scan.fire_nb import STAMPS
 from engine.scan.stage import ScanStage
 from tests.scan.world import SECOND_NS, START_NS, Symbol, World
@@ -127,25 +121,20 @@ CYCLE = st.fixed_dictionaries({
 def tear(stage: ScanStage, pair: int, t_ns: int, stores: int) -> None:
     """Do the first stores of one more stamp, as a kill inside it would leave them."""
     uid = int(stage._compiled.rule_uid[pair >> 32])
-    symbol = pair & SYMBOL_MASK
-    table = stage.cooldowns
-    first = bucket_nb(uid, symbol, table.size // BUCKET_WORDS) * BUCKET_WORDS
-    for place in range(first, first + COOL_BUCKET * COOL_WORDS, COOL_WORDS):
-        live = t_ns - table[place + 2] < (table[place + 1] >> 32) * NS_PER_MS
-        if table[place] == 0 or not live:
-            break
-    else:
-        return
     cooldown_ms = int(stage._compiled.cooldown_ms[pair >> 32])
+    symbol = pair & SYMBOL_MASK
+    state = stage.cooldowns._cooling.state
+    place = int(state[FREE] if state[FREE] != NO_PLACE else state[FRESH]) * COOL_WORDS
     written = [(place + 2, 0), (place + 1, symbol | cooldown_ms << 32), (place, uid),
                (place + 2, t_ns)]  # fmt: skip
     for at, value in written[:stores]:
-        table[at] = value
+        stage.cooldowns.table[at] = value
 
 
 def die(stage: ScanStage, n: int, where: int, stamps: int, stores: int) -> None:
     """Go as far into cycle n as `where` says and leave everything lying."""
-    stage._evaluate(n)
+    stage.judge(n)
+    stage._fire(n)
     free = stage.lane.free()
     if where >= 1 and stage.committed_n() < n:
         slots = (stage.lane.tail() + np.arange(free)) & (stage.lane.slots - 1)
@@ -154,11 +143,9 @@ def die(stage: ScanStage, n: int, where: int, stamps: int, stores: int) -> None:
         assert stage._commit(n)
     if where >= 3:
         t_ns = int(stage.tables.cell.heads[n % 4]["t_ns"])
-        rules, count = stage._compiled, int(stage.counts[STAMPS])
+        count = int(stage.counts[STAMPS])
         done = min(stamps, count)
-        stamp_all_nb(
-            stage.cooldowns, stage.work.stamps, done, rules.rule_uid, rules.cooldown_ms, t_ns
-        )
+        stage.cooldowns.stamp(stage.work.stamps, done, stage._compiled, t_ns)
         if where >= 4 and done < count:
             tear(stage, int(stage.work.stamps[done]), t_ns, stores)
 
