@@ -4,6 +4,7 @@ Numbers and conditions are two families of nodes (`Expr`, `Cond`). Trees compare
 trees mean the same. Nothing here evaluates: `interpret` gives the meaning, `lower` the program.
 """
 
+from collections.abc import Iterator
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -13,7 +14,7 @@ ArithmeticOp = Literal["+", "-", "*", "/"]
 Function = Literal["abs", "min", "max", "log", "coalesce"]
 RankFunction = Literal["rank", "pctile", "zscore"]
 Direction = Literal["above", "below", "either"]
-Unit = Literal["s", "m", "bars"]
+Unit = Literal["ms", "s", "m", "bars"]
 SessionName = Literal["pre", "regular", "after"]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri"]
 
@@ -22,11 +23,19 @@ class Node(msgspec.Struct, frozen=True, tag_field="node", forbid_unknown_fields=
     """Base of every node."""
 
 
+UNIT_NS: dict[str, int] = {"ms": 1_000_000, "s": 1_000_000_000, "m": 60_000_000_000}
+
+
 class Window(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A length: `count` seconds, minutes, or closed 1-minute bars of the symbol."""
+    """A length: `count` milliseconds, seconds, minutes, or closed 1-minute bars of the symbol."""
 
     count: int
     unit: Unit
+
+    @property
+    def length_ns(self) -> int:
+        """The length in nanoseconds. Raises KeyError for bars, which have none."""
+        return self.count * UNIT_NS[self.unit]
 
 
 # -- numbers -------------------------------------------------------------------------------------
@@ -225,3 +234,23 @@ Cond: TypeAlias = (
     Compare | Between | Flag | And | Or | Not | Crosses | Within | InRow | Ago | AtLeast
     | InSession | OnWeekday | TimeBetween | Sequence
 )  # fmt: skip
+
+
+def children(node: Node) -> Iterator[Node]:
+    """The nodes directly below `node`, in order."""
+    for name in node.__struct_fields__:
+        value = getattr(node, name)
+        for part in value if isinstance(value, tuple) else (value,):
+            if isinstance(part, Step):
+                yield part.condition
+            elif isinstance(part, Node):
+                yield part
+
+
+def walk(root: Node) -> Iterator[Node]:
+    """Every node of a tree, those below a node before it, siblings in order."""
+    stack, found = [root], []
+    while stack:
+        found.append(stack.pop())
+        stack.extend(children(found[-1]))
+    return reversed(found)
