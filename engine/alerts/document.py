@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from engine.metrics.registry import resolve
-from engine.rules.model import Condition, Op, Rule, content_hash
+from engine.rules.identity import content_hash
+from engine.rules.model import Condition, Op, Rule
 
 ALERT_NAMESPACE = uuid.UUID("6f0f5c1e-9a7b-5d43-8c55-7461706573ca")
 NS_PER_SECOND = 1_000_000_000
@@ -98,8 +98,7 @@ def alert_identity(stream_id: str, rule: Rule, symbol: str, t_ns: int) -> str:
 
 @functools.lru_cache(maxsize=4096)
 def _content_hex(rule: Rule) -> str:
-    canonical = tuple(resolve(condition.metric).name for condition in rule.conditions)
-    return content_hash(rule, canonical).hex()
+    return content_hash(rule).hex()
 
 
 def rfc3339(ts_ns: int) -> str:

@@ -9,7 +9,8 @@ import numpy as np
 from engine.metrics.entry import Metric
 from engine.metrics.registry import UnknownMetric, resolve
 from engine.rules.errors import RuleError
-from engine.rules.model import OPS, Rule, content_hash
+from engine.rules.identity import content_hash
+from engine.rules.model import OPS, Rule
 
 FLAG_EDGE = 1  # fires only when the root was not true in the cycle before
 FLAG_HALT = 2  # names a halt, LULD or resume metric: fires for halted symbols, too
@@ -46,18 +47,18 @@ class CompiledRules:
 def compile_rules(rules: Iterable[Rule]) -> CompiledRules:
     """Compile the enabled ones of `rules` (valid, ids unique), sorted by id.
 
-    Raises RuleError for a metric the catalogue does not know, or two ids with one uid.
+    Raises RuleError for a metric the catalogue does not know, two ids with one uid, or a rule that
+    says more than the kernels know.
     """
     enabled = tuple(sorted((rule for rule in rules if rule.enabled), key=lambda rule: rule.id))
+    for rule in enabled:
+        _refuse_what_no_kernel_knows(rule)
     leaves = [condition for rule in enabled for condition in rule.conditions]
     metrics = _resolve_all(enabled)
     uids = [_key(hashlib.sha256(rule.id.encode()).digest()) for rule in enabled]
     if len(set(uids)) < len(uids):
         raise RuleError(("two rule ids have the same 64-bit key; rename one of them",))
-    hashes = tuple(
-        content_hash(rule, tuple(metrics[leaf.metric].name for leaf in rule.conditions))
-        for rule in enabled
-    )
+    hashes = tuple(content_hash(rule) for rule in enabled)
     counts = [0, *(len(rule.conditions) for rule in enabled)]
     return CompiledRules(
         rules=enabled,
@@ -76,6 +77,17 @@ def compile_rules(rules: Iterable[Rule]) -> CompiledRules:
 def _key(digest: bytes) -> int:
     """First 8 bytes as a signed number, never 0 (0 marks a free cooldown entry)."""
     return int.from_bytes(digest[:8], "little", signed=True) or 1
+
+
+def _refuse_what_no_kernel_knows(rule: Rule) -> None:
+    plain = Rule(id=rule.id, name=rule.name)
+    if rule.tree is not None:
+        raise RuleError((f"rule '{rule.id}': this engine runs rules written as conditions only",))
+    if rule.trigger == "enter_exit":
+        raise RuleError((f"rule '{rule.id}': trigger is enter_exit, this engine runs level, edge",))
+    for key in ("universe", "once_per_session", "debounce_ms", "rearm", "max_per_min"):
+        if getattr(rule, key) != getattr(plain, key):
+            raise RuleError((f"rule '{rule.id}': this engine does not run rules with {key}",))
 
 
 def _resolve_all(rules: tuple[Rule, ...]) -> dict[str, Metric]:

@@ -1,11 +1,8 @@
 """Turns rule documents into rules, or says in one sentence per fault what is wrong and where."""
 
 import dataclasses
-import datetime
-import difflib
-import math
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from typing import Any, cast
 
 from engine.domain.sizes import Sizes
@@ -13,36 +10,49 @@ from engine.metrics.registry import UnknownMetric, resolve
 from engine.rules.errors import RuleError
 from engine.rules.model import (
     DEFAULT_COOLDOWN_SEC,
+    EVERYWHERE,
     MAX_COOLDOWN_SEC,
     OPS,
+    SEVERITIES,
     TRIGGERS,
     Condition,
     Form,
     Op,
     Rule,
+    Severity,
     Trigger,
+    Universe,
     short_number,
 )
+from engine.rules.reading import (
+    ABSENT,
+    MAX_ID_CHARS,
+    MAX_WHOLE,
+    Reader,
+    flattened,
+    is_id,
+    is_number,
+    is_text,
+    show,
+    unknown_key,
+)
+from engine.rules.universe import UniverseReader
 
-MAX_ID_CHARS = 64
 MAX_NAME_CHARS = 200
 MAX_DESCRIPTION_CHARS = 2_000
 MAX_METRIC_CHARS = 64
-MAX_VERSION = 2**53
-MAX_SHOWN_CHARS = 60
+MAX_TAGS = 16
+MAX_DEBOUNCE_MS = 3_600_000
+MAX_ALERTS_PER_MIN = 1_000_000
 
-_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_RFC3339 = re.compile(
-    r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)", re.ASCII
-)
+_TAG = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
 _SHARED_KEYS = (
-    "id", "name", "description", "enabled", "trigger", "cooldown_sec", "version",
-    "created_at", "updated_at",
+    "id", "name", "description", "enabled", "severity", "owner", "tags", "template", "universe",
+    "trigger", "cooldown_sec", "once_per_session", "debounce_ms", "rearm", "max_per_min",
+    "version", "created_at", "updated_at",
 )  # fmt: skip
 _NUMERIC_KEYS = ("type", "metric", "operator", "value")
 _CONDITION_KEYS = ("metric", "op", "value")
-_ABSENT: Any = object()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +79,7 @@ def read_rules(documents: object, limits: Limits = DEFAULT_LIMITS) -> tuple[Rule
     rules: list[Rule] = []
     first_at: dict[str, int] = {}
     for position, entry in enumerate(entries):
-        rule = _Reader(entry, f"rules[{position}]", limits, problems).read()
+        rule = _RuleReader(entry, f"rules[{position}]", limits, problems).read()
         if rule is None:
             continue
         if rule.id in first_at:
@@ -87,7 +97,7 @@ def read_rules(documents: object, limits: Limits = DEFAULT_LIMITS) -> tuple[Rule
 def read_rule(document: object, limits: Limits = DEFAULT_LIMITS) -> Rule:
     """Read one rule document. Raises RuleError with every fault found."""
     problems: list[str] = []
-    rule = _Reader(document, "rule", limits, problems).read()
+    rule = _RuleReader(document, "rule", limits, problems).read()
     if rule is None:
         raise RuleError(tuple(problems))
     return rule
@@ -97,84 +107,27 @@ def _entries(documents: object) -> list[Any]:
     if isinstance(documents, dict) and "rules" in documents:
         unknown = [key for key in documents if key != "rules"]
         if unknown:
-            raise RuleError((f"unknown key {_show(unknown[0])} beside rules",))
+            raise RuleError((f"unknown key {show(unknown[0])} beside rules",))
         documents = documents["rules"]
         if not isinstance(documents, list):
-            raise RuleError((f"rules is {_show(documents)}, expected an array of rules",))
+            raise RuleError((f"rules is {show(documents)}, expected an array of rules",))
     if isinstance(documents, dict):
         return [documents]
     if not isinstance(documents, list):
-        raise RuleError((f"the rules are {_show(documents)}, expected an array or an object",))
+        raise RuleError((f"the rules are {show(documents)}, expected an array or an object",))
     return documents
 
 
-def _show(value: object) -> str:
-    """A value as it stood in the file, short enough for a sentence."""
-    if value is None:
-        return "null"
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, dict):
-        return "an object"
-    if isinstance(value, list):
-        return "an array"
-    if isinstance(value, float):
-        return short_number(value) if math.isfinite(value) else "beyond the range of a number"
-    if isinstance(value, str) and len(value) > MAX_SHOWN_CHARS:
-        return f"{value[:MAX_SHOWN_CHARS]!r}..."
-    return repr(value) if isinstance(value, str) else _show_whole(cast(int, value))
-
-
-def _show_whole(value: int) -> str:
-    return str(value) if abs(value) <= MAX_VERSION else "a number beyond 2**53"
-
-
-def _is_number(value: object) -> bool:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return False
-    try:
-        return math.isfinite(float(value))
-    except OverflowError:
-        return False
-
-
-def _is_text(value: object, max_chars: int) -> bool:
-    if not isinstance(value, str) or len(value) > max_chars or _CONTROL.search(value):
-        return False
-    return not any(0xD800 <= ord(character) < 0xE000 for character in value)
-
-
-def _is_time(value: object) -> bool:
-    if not isinstance(value, str) or not _RFC3339.fullmatch(value):
-        return False
-    try:
-        datetime.datetime.fromisoformat(value.upper())
-    except ValueError:
-        return False
-    return True
-
-
-def _unknown_key(key: object, allowed: Collection[str]) -> str:
-    near = difflib.get_close_matches(str(key), allowed, n=1)
-    hint = f"did you mean {near[0]}?" if near else f"expected one of {' '.join(allowed)}"
-    return f"unknown key {_show(key)}; {hint}"
-
-
-class _Reader:
+class _RuleReader(Reader):
     """Reads one document; faults go to `problems`."""
 
     def __init__(self, document: Any, label: str, limits: Limits, problems: list[str]) -> None:
-        self.document = document
-        self.label = label
+        super().__init__(document, label, problems)
         self.limits = limits
-        self.problems = problems
-
-    def complain(self, sentence: str) -> None:
-        self.problems.append(f"{self.label}: {sentence}")
 
     def read(self) -> Rule | None:
         if not isinstance(self.document, dict):
-            self.problems.append(f"{self.label} is {_show(self.document)}, expected an object")
+            self.problems.append(f"{self.label} is {show(self.document)}, expected an object")
             return None
         before = len(self.problems)
         rule_id = self.read_id()
@@ -186,31 +139,40 @@ class _Reader:
         rule = Rule(
             id=rule_id,
             form=form,
-            name=self.text("name", MAX_NAME_CHARS, default=_ABSENT),
+            name=self.text("name", MAX_NAME_CHARS, default=ABSENT),
             conditions=self.numeric() if form == "numeric" else self.conditions(),
             description=self.description(),
-            enabled=self.enabled(),
-            trigger=cast(Trigger, self.choice("trigger", TRIGGERS, "level")),
+            enabled=self.flag("enabled", True),
+            severity=cast(Severity, self.choice("severity", SEVERITIES)),
+            owner=self.text("owner", MAX_ID_CHARS, default=""),
+            tags=self.names("tags", _TAG, "1 to 32 letters, digits or . _ -", MAX_TAGS),
+            template=self.template(),
+            universe=self.universe(),
+            trigger=cast(Trigger, self.choice("trigger", TRIGGERS)),
             cooldown_sec=self.cooldown(),
-            version=self.version(),
+            once_per_session=self.flag("once_per_session", False),
+            debounce_ms=self.whole("debounce_ms", 0, 0, MAX_DEBOUNCE_MS),
+            rearm=self.flag("rearm", False),
+            max_per_min=self.whole("max_per_min", 0, 0, MAX_ALERTS_PER_MIN),
+            version=self.whole("version", 1, 1, MAX_WHOLE),
             created_at=self.time("created_at"),
             updated_at=self.time("updated_at"),
         )
         return rule if len(self.problems) == before else None
 
     def read_id(self) -> str:
-        value = self.document.get("id", _ABSENT)
-        if value is _ABSENT:
+        value = self.document.get("id", ABSENT)
+        if value is ABSENT:
             self.complain("id is missing")
             return ""
-        if not isinstance(value, str) or len(value) > MAX_ID_CHARS or not _ID.fullmatch(value):
+        if not is_id(value):
             self.complain(
-                f"id is {_show(value)}, expected 1 to {MAX_ID_CHARS} letters, digits or . _ -"
+                f"id is {show(value)}, expected 1 to {MAX_ID_CHARS} letters, digits or . _ -"
                 " starting with a letter or digit"
             )
             return ""
         self.label = f"rule '{value}'"
-        return value
+        return str(value)
 
     def form(self) -> Form | None:
         keys = self.document
@@ -227,74 +189,39 @@ class _Reader:
             return None
         return "numeric" if numeric else "conditions"
 
-    def refuse_unknown_keys(self, allowed: tuple[str, ...]) -> None:
-        for key in self.document:
-            if key not in allowed:
-                self.complain(_unknown_key(key, allowed))
-
-    def text(self, key: str, max_chars: int, default: str) -> str:
-        value = self.document.get(key, default)
-        if value is _ABSENT:
-            self.complain(f"{key} is missing")
-        elif not _is_text(value, max_chars) or not value.strip():
-            self.complain(
-                f"{key} is {_show(value)}, expected 1 to {max_chars} printable characters"
-            )
-        else:
-            return str(value)
-        return ""
-
     def description(self) -> str:
         value = self.document.get("description", "")
-        flat = value.translate({9: " ", 10: " ", 13: " "}) if isinstance(value, str) else value
-        if _is_text(flat, MAX_DESCRIPTION_CHARS):
+        if is_text(flattened(value), MAX_DESCRIPTION_CHARS):
             return str(value)
-        self.complain(
-            f"description is {_show(value)}, expected text of at most {MAX_DESCRIPTION_CHARS}"
-            " characters"
-        )
+        self.refuse("description", value, f"text of at most {MAX_DESCRIPTION_CHARS} characters")
         return ""
 
-    def enabled(self) -> bool:
-        value = self.document.get("enabled", True)
-        if not isinstance(value, bool):
-            self.complain(f"enabled is {_show(value)}, expected true or false")
-            return True
-        return value
+    def template(self) -> str:
+        value = self.document.get("template", "")
+        if value == "" or is_id(value):
+            return str(value)
+        self.refuse("template", value, "the id of a rule")
+        return ""
 
-    def choice(self, key: str, choices: tuple[str, ...], default: str) -> str:
-        value = self.document.get(key, default)
-        if not isinstance(value, str) or value not in choices:
-            self.complain(f"{key} is {_show(value)}, expected one of {' '.join(choices)}")
-            return choices[0]
-        return value
+    def universe(self) -> Universe:
+        value = self.document.get("universe", {})
+        if isinstance(value, dict):
+            return UniverseReader(value, self.label, self.problems, "universe.").read()
+        self.refuse("universe", value, "an object")
+        return EVERYWHERE
 
     def cooldown(self) -> float:
         value = self.document.get("cooldown_sec", DEFAULT_COOLDOWN_SEC)
-        if not _is_number(value) or not 0 <= value <= MAX_COOLDOWN_SEC:
+        if not is_number(value) or not 0 <= value <= MAX_COOLDOWN_SEC:
             limit = short_number(MAX_COOLDOWN_SEC)
-            self.complain(f"cooldown_sec is {_show(value)}, expected a number from 0 to {limit}")
+            self.complain(f"cooldown_sec is {show(value)}, expected a number from 0 to {limit}")
             return DEFAULT_COOLDOWN_SEC
         return float(value) + 0.0
-
-    def version(self) -> int:
-        value = self.document.get("version", 1)
-        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_VERSION:
-            self.complain(f"version is {_show(value)}, expected a whole number from 1")
-            return 1
-        return value
-
-    def time(self, key: str) -> str | None:
-        value = self.document.get(key)
-        if value is None or _is_time(value):
-            return cast("str | None", value)
-        self.complain(f"{key} is {_show(value)}, expected a time like 2013-10-08T13:30:00Z")
-        return None
 
     def numeric(self) -> tuple[Condition, ...]:
         kind = self.document.get("type", "numeric")
         if kind != "numeric":
-            self.complain(f"type is {_show(kind)}, expected numeric")
+            self.complain(f"type is {show(kind)}, expected numeric")
             return ()
         condition = self.condition(self.document, "", "operator")
         return () if condition is None else (condition,)
@@ -303,7 +230,7 @@ class _Reader:
         entries = self.document["conditions"]
         limit = self.limits.max_leaves
         if not isinstance(entries, list):
-            self.complain(f"conditions is {_show(entries)}, expected an array of conditions")
+            self.complain(f"conditions is {show(entries)}, expected an array of conditions")
             return ()
         if not 1 <= len(entries) <= limit:
             self.complain(f"conditions has {len(entries)} entries, expected 1 to {limit}")
@@ -312,11 +239,11 @@ class _Reader:
         for index, entry in enumerate(entries):
             where = f"conditions[{index}]"
             if not isinstance(entry, dict):
-                self.complain(f"{where} is {_show(entry)}, expected an object")
+                self.complain(f"{where} is {show(entry)}, expected an object")
                 continue
             for key in entry:
                 if key not in _CONDITION_KEYS:
-                    self.complain(f"{where}: {_unknown_key(key, _CONDITION_KEYS)}")
+                    self.complain(f"{where}: {unknown_key(key, _CONDITION_KEYS)}")
             condition = self.condition(entry, f"{where}.", "op")
             if condition is not None:
                 read.append(condition)
@@ -324,7 +251,7 @@ class _Reader:
 
     def condition(self, entry: dict[str, Any], where: str, op_key: str) -> Condition | None:
         before = len(self.problems)
-        metric, op, value = (entry.get(key, _ABSENT) for key in ("metric", op_key, "value"))
+        metric, op, value = (entry.get(key, ABSENT) for key in ("metric", op_key, "value"))
         self.check(f"{where}metric", metric, _metric_fault)
         self.check(f"{where}{op_key}", op, _op_fault)
         self.check(f"{where}value", value, _value_fault)
@@ -333,14 +260,14 @@ class _Reader:
         return Condition(metric=metric, op=cast(Op, op), value=float(value) + 0.0)
 
     def check(self, key: str, value: object, fault: Callable[[Any], str]) -> None:
-        sentence = " is missing" if value is _ABSENT else fault(value)
+        sentence = " is missing" if value is ABSENT else fault(value)
         if sentence:
             self.complain(f"{key}{sentence}")
 
 
 def _metric_fault(name: object) -> str:
-    if not _is_text(name, MAX_METRIC_CHARS) or not str(name).strip():
-        return f" is {_show(name)}, expected the name of a metric"
+    if not is_text(name, MAX_METRIC_CHARS) or not str(name).strip():
+        return f" is {show(name)}, expected the name of a metric"
     try:
         resolve(str(name))
     except UnknownMetric as error:
@@ -351,8 +278,8 @@ def _metric_fault(name: object) -> str:
 def _op_fault(op: object) -> str:
     if isinstance(op, str) and op in OPS:
         return ""
-    return f" is {_show(op)}, expected one of {' '.join(OPS)}"
+    return f" is {show(op)}, expected one of {' '.join(OPS)}"
 
 
 def _value_fault(value: object) -> str:
-    return "" if _is_number(value) else f" is {_show(value)}, expected a finite number"
+    return "" if is_number(value) else f" is {show(value)}, expected a finite number"

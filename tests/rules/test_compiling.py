@@ -11,7 +11,8 @@ from engine.metrics.registry import COLUMN, METRICS
 from engine.rules import pack as pack_module
 from engine.rules.compiler import FLAG_EDGE, FLAG_HALT, CompiledRules, compile_rules
 from engine.rules.errors import RuleBlobError
-from engine.rules.model import OPS, Rule, content_hash
+from engine.rules.identity import content_hash
+from engine.rules.model import OPS, Rule
 from engine.rules.pack import pack, unpack
 from engine.rules.validate import read_rule
 
@@ -26,7 +27,7 @@ def leaf(metric: str, op: str = ">", value: float = 1.0) -> dict[str, Any]:
 
 
 def digest(of: Rule) -> str:
-    return compile_rules([of]).hashes[0].hex()
+    return content_hash(of).hex()
 
 
 def test_rules_are_compiled_in_order_of_their_ids() -> None:
@@ -66,7 +67,9 @@ def test_the_content_hash_ignores_what_does_not_make_a_rule_fire() -> None:
         rule("other"), rule(name="other"), rule(description="d"), rule(version=9),
         rule(created_at="2013-10-08T13:30:00Z"), rule(conditions=[leaf("price")]),
         read_rule({"id": "r1", "name": "n", "metric": "last", "operator": ">", "value": 1.0}),
-        rule(cooldown_sec=60.0), rule(trigger="level"),
+        rule(cooldown_sec=60.0), rule(trigger="level"), rule(conditions=[leaf("last")] * 2),
+        rule(severity="critical"), rule(owner="o"), rule(tags=["t"]), rule(template="t"),
+        rule(universe={"sessions": ["after", "regular", "pre"]}), rule(max_per_min=0),
     ]  # fmt: skip
     assert {digest(one) for one in same} == {digest(rule())}
 
@@ -75,15 +78,29 @@ def test_the_content_hash_changes_with_what_makes_a_rule_fire() -> None:
     others = [
         rule(conditions=[leaf("chg_pct")]), rule(conditions=[leaf("last", ">=")]),
         rule(conditions=[leaf("last", ">", 1.0000001)]), rule(trigger="edge"),
-        rule(cooldown_sec=61), rule(conditions=[leaf("last")] * 2), rule(),
+        rule(cooldown_sec=61), rule(conditions=[leaf("last"), leaf("bid")]), rule(),
+        rule(trigger="enter_exit"), rule(once_per_session=True), rule(debounce_ms=1),
+        rule(rearm=True), rule(max_per_min=1), rule(universe={"symbols": ["A"]}),
+        rule(universe={"exclude_symbols": ["A"]}), rule(universe={"price_min": 1}),
+        rule(universe={"sessions": ["pre"]}), rule(universe={"lists": ["A"]}),
     ]  # fmt: skip
-    assert len({digest(one) for one in others}) == len(others)
+    assert len({content_hash(one) for one in others}) == len(others)
+
+
+def test_the_order_of_conditions_does_not_change_the_content_hash() -> None:
+    two = [leaf("last"), leaf("bid")]
+    assert content_hash(rule(conditions=two)) == content_hash(rule(conditions=two[::-1]))
 
 
 def test_the_content_hash_is_fixed_for_ever() -> None:
     """Alert ids of every stored stream depend on it."""
-    meaning = b'["tapescan.rule.1","level",60000,[["last",">",1.0]]]'
-    assert content_hash(rule(), ("last",)) == hashlib.sha256(meaning).digest()
+    meaning = (
+        b'["tapescan.rule.2",{"node":"compare","op":">","left":{"node":"metric","name":"last"},'
+        b'"right":{"node":"number","value":1.0}},[null,[],[],[],[],[],[]],"level",60000,false,0,'
+        b"false,null,0]"
+    )
+    assert content_hash(rule()) == hashlib.sha256(meaning).digest()
+    assert compile_rules([rule()]).hashes == (content_hash(rule()),)
 
 
 def test_a_packed_set_is_unpacked_the_same() -> None:

@@ -32,6 +32,22 @@ NUMERIC: dict[str, Any] = {
     "operator": ">",
     "value": 2.0,
 }
+FULL: dict[str, Any] = {
+    "severity": "critical",
+    "owner": "desk 1",
+    "tags": ["gap", "open"],
+    "template": "gap-and-go",
+    "universe": {
+        "symbols": ["AAPL", "BRK.B"], "exclude_symbols": ["TSLA"], "lists": ["mega-caps"],
+        "exclude_lists": ["etf"], "exchanges": ["NASDAQ"], "sectors": ["Health Care"],
+        "price_min": 1.0, "price_max": 20.0, "sessions": ["pre", "regular"],
+    },
+    "trigger": "enter_exit",
+    "once_per_session": True,
+    "debounce_ms": 1500,
+    "rearm": True,
+    "max_per_min": 10,
+}  # fmt: skip
 
 
 def without_hints(message: str) -> str:
@@ -80,11 +96,24 @@ def test_the_numeric_form_is_read_and_given_back_as_written() -> None:
 
 
 def test_a_document_that_was_given_back_reads_as_the_same_rule() -> None:
-    for document in (GOOD, NUMERIC, GOOD | {"description": "two\nlines", "trigger": "edge",
-                     "enabled": False, "version": 7, "created_at": "2013-10-08T13:30:00Z",
+    for document in (GOOD, NUMERIC, GOOD | FULL, GOOD | {"description": "two\nlines",
+                     "trigger": "edge", "enabled": False, "version": 7,
+                     "created_at": "2013-10-08T13:30:00Z",
                      "updated_at": "2013-10-08T09:30:00.123456789-04:00"}):  # fmt: skip
         rule = read_rule(document)
         assert read_rule(to_document(rule)) == rule
+        assert json.loads(json.dumps(to_document(rule))) == to_document(rule)
+
+
+def test_a_document_with_every_key_is_given_back_as_written() -> None:
+    document = to_document(read_rule(GOOD | FULL))
+    assert {key: document[key] for key in FULL} == FULL
+
+
+def test_a_document_of_old_keys_is_given_back_with_old_keys_only() -> None:
+    assert list(to_document(read_rule(GOOD))) == [
+        "id", "name", "conditions", "enabled", "trigger", "cooldown_sec", "version",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("shape", [[GOOD, NUMERIC], {"rules": [GOOD, NUMERIC]}])

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from engine.alerts.document import ALERT_NAMESPACE, alert_document, rfc3339
-from engine.rules.model import Rule, content_hash
+from engine.rules.identity import content_hash
+from engine.rules.model import Rule
 from engine.rules.validate import read_rule
 
 T_NS = 1_381_239_000_100_000_000
@@ -61,7 +62,7 @@ def test_keys_stand_in_the_order_of_the_contract() -> None:
 
 def test_the_id_names_stream_rule_content_symbol_and_moment() -> None:
     rule = momentum()
-    content = content_hash(rule, ("chg_5m_pct", "rsi(14)", "chg_5m_pct")).hex()
+    content = content_hash(rule).hex()
     name = f'["s1","r1","{content}","BRK.B",{T_NS}]'
     assert alert(rule)[0] == str(uuid.uuid5(ALERT_NAMESPACE, name))
 
