@@ -7,7 +7,7 @@ from engine.config import memory
 from engine.config.schema import Config
 from engine.replay.builder import columns, sizes_of
 from engine.rules.files import load_rules
-from engine.rules.validate import Limits
+from engine.rules.limits import Limits
 from ipc.telemetry import create_board
 from shm.segments import room
 

@@ -13,8 +13,8 @@ from engine.domain.tables import (
 from engine.errors import EngineError
 from engine.rules.compiler import compile_rules
 from engine.rules.files import load_rules
+from engine.rules.limits import Limits
 from engine.rules.pack import pack
-from engine.rules.validate import Limits
 from ipc.policy import EXIT_BAD_CONFIG, EXIT_FAILED
 from ipc.roles import RoleContext
 from shm.errors import BlobError, BlobFull

@@ -30,8 +30,8 @@ from engine.replay.genesis import Genesis, GenesisHeader, empty_arrays, restore,
 from engine.replay.harness import Harness
 from engine.rules.compiler import CompiledRules, compile_rules
 from engine.rules.files import load_rules
+from engine.rules.limits import Limits
 from engine.rules.pack import pack
-from engine.rules.validate import Limits
 from shm.arena import PrivateArena
 
 _MS = 1_000_000

@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from engine.rules.errors import RuleError
+from engine.rules.limits import DEFAULT_LIMITS, Limits
 from engine.rules.model import Rule
-from engine.rules.validate import DEFAULT_LIMITS, Limits, read_rules
+from engine.rules.validate import read_rules
 
 MAX_FILE_BYTES = 16 << 20
 

@@ -4,9 +4,11 @@ import re
 from typing import cast
 
 from engine.metrics.registry import UnknownMetric, resolve
+from engine.rules.limits import Limits
 from engine.rules.model import EVERYWHERE, SESSIONS, Universe
-from engine.rules.reading import Reader, is_number
+from engine.rules.reading import Reader
 from engine.rules.tree import SessionName
+from engine.rules.values import is_number
 
 MAX_SYMBOLS = 10_000
 MAX_NAMES = 64
@@ -24,7 +26,7 @@ _SESSION = re.compile("|".join(SESSIONS))
 class UniverseReader(Reader):
     """Reads one `universe` object; faults go to `problems`."""
 
-    def read(self) -> Universe:
+    def read(self, limits: Limits) -> Universe:
         """The universe; what is at fault in it is left out."""
         self.refuse_unknown_keys(_KEYS)
         tickers, lists = "a ticker of 1 to 24 characters", "the name of a list"
@@ -42,6 +44,8 @@ class UniverseReader(Reader):
             price_max=self.bound("price_max", "last"),
             adv_min=self.bound("adv_min", "adv_20"),
             adv_max=self.bound("adv_max", "adv_20"),
+            where=str(self.document.get("where", "")),
+            tree=self.where("where", limits) if "where" in self.document else None,
             sessions=cast("tuple[SessionName, ...]", sessions or SESSIONS),
         )
         self.refuse_empty_range("price", universe.price_min, universe.price_max)

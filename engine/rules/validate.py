@@ -1,13 +1,12 @@
 """Turns rule documents into rules, or says in one sentence per fault what is wrong and where."""
 
-import dataclasses
 import re
 from collections.abc import Callable
 from typing import Any, cast
 
-from engine.domain.sizes import Sizes
 from engine.metrics.registry import UnknownMetric, resolve
 from engine.rules.errors import RuleError
+from engine.rules.limits import DEFAULT_LIMITS, MAX_METRIC_CHARS, Limits
 from engine.rules.model import (
     DEFAULT_COOLDOWN_SEC,
     EVERYWHERE,
@@ -24,11 +23,12 @@ from engine.rules.model import (
     Universe,
     short_number,
 )
-from engine.rules.reading import (
-    ABSENT,
+from engine.rules.reading import ABSENT, Reader
+from engine.rules.tree import Cond
+from engine.rules.universe import UniverseReader
+from engine.rules.values import (
     MAX_ID_CHARS,
     MAX_WHOLE,
-    Reader,
     flattened,
     is_id,
     is_number,
@@ -36,11 +36,10 @@ from engine.rules.reading import (
     show,
     unknown_key,
 )
-from engine.rules.universe import UniverseReader
+from engine.rules.written import read_tree
 
 MAX_NAME_CHARS = 200
 MAX_DESCRIPTION_CHARS = 2_000
-MAX_METRIC_CHARS = 64
 MAX_TAGS = 16
 MAX_DEBOUNCE_MS = 3_600_000
 MAX_ALERTS_PER_MIN = 1_000_000
@@ -52,18 +51,10 @@ _SHARED_KEYS = (
     "version", "created_at", "updated_at",
 )  # fmt: skip
 _NUMERIC_KEYS = ("type", "metric", "operator", "value")
+_FORM_KEYS: dict[Form, tuple[str, ...]] = {
+    "conditions": ("conditions",), "numeric": _NUMERIC_KEYS, "where": ("where",), "tree": ("tree",),
+}  # fmt: skip
 _CONDITION_KEYS = ("metric", "op", "value")
-
-
-@dataclasses.dataclass(frozen=True)
-class Limits:
-    """How many rules a set may hold and how many conditions a rule."""
-
-    max_rules: int = Sizes.max_rules
-    max_leaves: int = Sizes.max_leaves
-
-
-DEFAULT_LIMITS = Limits()
 
 
 def read_rules(documents: object, limits: Limits = DEFAULT_LIMITS) -> tuple[Rule, ...]:
@@ -134,13 +125,15 @@ class _RuleReader(Reader):
         form = self.form()
         if form is None:
             return None
-        own_keys = _NUMERIC_KEYS if form == "numeric" else ("conditions",)
-        self.refuse_unknown_keys(_SHARED_KEYS + own_keys)
+        self.refuse_unknown_keys(_SHARED_KEYS + _FORM_KEYS[form])
+        rearm = self.document.get("rearm", False)
         rule = Rule(
             id=rule_id,
             form=form,
             name=self.text("name", MAX_NAME_CHARS, default=ABSENT),
             conditions=self.numeric() if form == "numeric" else self.conditions(),
+            where=self.document["where"] if form == "where" else "",
+            tree=self.tree(form),
             description=self.description(),
             enabled=self.flag("enabled", True),
             severity=cast(Severity, self.choice("severity", SEVERITIES)),
@@ -152,7 +145,9 @@ class _RuleReader(Reader):
             cooldown_sec=self.cooldown(),
             once_per_session=self.flag("once_per_session", False),
             debounce_ms=self.whole("debounce_ms", 0, 0, MAX_DEBOUNCE_MS),
-            rearm=self.flag("rearm", False),
+            rearm=self.rearm(),
+            rearm_where=rearm if isinstance(rearm, str) else "",
+            rearm_tree=self.where("rearm", self.limits) if isinstance(rearm, str) else None,
             max_per_min=self.whole("max_per_min", 0, 0, MAX_ALERTS_PER_MIN),
             version=self.whole("version", 1, 1, MAX_WHOLE),
             created_at=self.time("created_at"),
@@ -176,18 +171,29 @@ class _RuleReader(Reader):
 
     def form(self) -> Form | None:
         keys = self.document
-        if "where" in keys:
-            self.complain("a condition as text (where) cannot be read; write it as conditions")
-            return None
         numeric = [key for key in _NUMERIC_KEYS if key in keys]
-        if "conditions" in keys and numeric:
-            self.complain(f"has both conditions and {numeric[0]}; write it in one form")
+        forms = [key for key in ("conditions", "where", "tree") if key in keys] + numeric[:1]
+        if len(forms) > 1:
+            self.complain(f"has both {forms[0]} and {forms[1]}; write it in one form")
             return None
-        if not numeric and "conditions" not in keys:
-            self.refuse_unknown_keys((*_SHARED_KEYS, "conditions"))
-            self.complain("conditions is missing")
+        if not forms:
+            self.refuse_unknown_keys((*_SHARED_KEYS, "conditions", "where", "tree"))
+            self.complain("conditions (or where, or tree) is missing")
             return None
-        return "numeric" if numeric else "conditions"
+        return "numeric" if numeric else cast(Form, forms[0])
+
+    def tree(self, form: Form) -> Cond | None:
+        """The tree of the forms where and tree."""
+        if form == "where":
+            return self.where("where", self.limits)
+        if form != "tree":
+            return None
+        try:
+            return read_tree(self.document["tree"], "tree", self.limits)
+        except RuleError as error:
+            for problem in error.problems:
+                self.complain(problem)
+            return None
 
     def description(self) -> str:
         value = self.document.get("description", "")
@@ -206,9 +212,16 @@ class _RuleReader(Reader):
     def universe(self) -> Universe:
         value = self.document.get("universe", {})
         if isinstance(value, dict):
-            return UniverseReader(value, self.label, self.problems, "universe.").read()
+            reader = UniverseReader(value, self.label, self.problems, "universe.")
+            return reader.read(self.limits)
         self.refuse("universe", value, "an object")
         return EVERYWHERE
+
+    def rearm(self) -> bool:
+        value = self.document.get("rearm", False)
+        if not isinstance(value, bool | str):
+            self.refuse("rearm", value, "true, false or the text of a condition")
+        return bool(value)
 
     def cooldown(self) -> float:
         value = self.document.get("cooldown_sec", DEFAULT_COOLDOWN_SEC)
@@ -227,7 +240,9 @@ class _RuleReader(Reader):
         return () if condition is None else (condition,)
 
     def conditions(self) -> tuple[Condition, ...]:
-        entries = self.document["conditions"]
+        entries = self.document.get("conditions", ABSENT)
+        if entries is ABSENT:
+            return ()
         limit = self.limits.max_leaves
         if not isinstance(entries, list):
             self.complain(f"conditions is {show(entries)}, expected an array of conditions")

@@ -11,8 +11,13 @@ from hypothesis import strategies as st
 
 from engine.rules.errors import RuleError
 from engine.rules.files import load_rules, parse_rules
+from engine.rules.format import format_tree
+from engine.rules.identity import content_hash
+from engine.rules.limits import Limits
 from engine.rules.model import to_document
-from engine.rules.validate import Limits, read_rule, read_rules
+from engine.rules.normal import encoding
+from engine.rules.validate import read_rule, read_rules
+from engine.rules.written import read_text
 
 BAD = json.loads((Path(__file__).parent / "bad_rules.json").read_text())
 GOOD: dict[str, Any] = {
@@ -38,6 +43,7 @@ FULL: dict[str, Any] = {
     "tags": ["gap", "open"],
     "template": "gap-and-go",
     "universe": {
+        "where": "chg_pct > 1 or not halted",
         "symbols": ["AAPL", "BRK.B"], "exclude_symbols": ["TSLA"], "lists": ["mega-caps"],
         "exclude_lists": ["etf"], "exchanges": ["NASDAQ"], "sectors": ["Health Care"],
         "price_min": 1.0, "price_max": 20.0, "sessions": ["pre", "regular"],
@@ -45,9 +51,12 @@ FULL: dict[str, Any] = {
     "trigger": "enter_exit",
     "once_per_session": True,
     "debounce_ms": 1500,
-    "rearm": True,
+    "rearm": "last < vwap  # back below",
     "max_per_min": 10,
 }  # fmt: skip
+
+TEXT = {"id": "r3", "name": "As text", "where": "crosses_above(last, vwap)  # up\n and not halted"}
+AS_TREE = {"id": "r3", "name": "As a tree", "tree": json.loads(encoding(read_text(TEXT["where"])))}
 
 
 def without_hints(message: str) -> str:
@@ -96,9 +105,9 @@ def test_the_numeric_form_is_read_and_given_back_as_written() -> None:
 
 
 def test_a_document_that_was_given_back_reads_as_the_same_rule() -> None:
-    for document in (GOOD, NUMERIC, GOOD | FULL, GOOD | {"description": "two\nlines",
-                     "trigger": "edge", "enabled": False, "version": 7,
-                     "created_at": "2013-10-08T13:30:00Z",
+    for document in (GOOD, NUMERIC, GOOD | FULL, TEXT, AS_TREE, GOOD | {"rearm": True},
+                     GOOD | {"description": "two\nlines", "trigger": "edge", "enabled": False,
+                     "version": 7, "created_at": "2013-10-08T13:30:00Z",
                      "updated_at": "2013-10-08T09:30:00.123456789-04:00"}):  # fmt: skip
         rule = read_rule(document)
         assert read_rule(to_document(rule)) == rule
@@ -108,6 +117,39 @@ def test_a_document_that_was_given_back_reads_as_the_same_rule() -> None:
 def test_a_document_with_every_key_is_given_back_as_written() -> None:
     document = to_document(read_rule(GOOD | FULL))
     assert {key: document[key] for key in FULL} == FULL
+
+
+def test_a_condition_as_text_or_tree_is_read_and_given_back_as_written() -> None:
+    for document, key in ((TEXT, "where"), (AS_TREE, "tree")):
+        rule = read_rule(document)
+        assert to_document(rule)[key] == document[key]
+        assert format_tree(rule.condition) == "crosses_above(last, vwap) and not halted"
+        assert rule.metrics == ("last", "vwap", "halted") and rule.conditions == ()
+
+
+def test_every_form_of_one_meaning_is_the_same_rule() -> None:
+    text = "vol_ratio_5m > 3/2  and chg_5m_pct > 50/100"
+    tree = json.loads(encoding(read_text(text)))
+    shared = {"id": "a", "name": "n", "cooldown_sec": 20}
+    forms = (GOOD, shared | {"where": text}, shared | {"tree": tree})
+    assert len({content_hash(read_rule(document)) for document in forms}) == 1
+    one = read_rule(NUMERIC | {"cooldown_sec": 20})
+    other = read_rule(shared | {"where": "not vol_ratio_5m <= 2"})
+    assert content_hash(one) == content_hash(other)
+
+
+def test_the_root_is_the_condition_held_for_the_debounce() -> None:
+    rule = read_rule(TEXT | {"debounce_ms": 500})
+    assert format_tree(rule.root) == "in_row(crosses_above(last, vwap) and not halted, 500ms)"
+    assert read_rule(TEXT).root == read_rule(TEXT).condition
+
+
+def test_what_of_a_universe_changes_from_cycle_to_cycle_is_one_condition() -> None:
+    scope = read_rule(GOOD | FULL).universe.scope
+    assert scope is not None and format_tree(scope) == (
+        "last >= 1 and last <= 20 and in_session(pre, regular) and (chg_pct > 1 or not halted)"
+    )
+    assert read_rule(GOOD).universe.scope is None
 
 
 def test_a_document_of_old_keys_is_given_back_with_old_keys_only() -> None:
