@@ -21,7 +21,8 @@ from engine.scan.cooldown_nb import (
 class Cooldowns:
     """Which pairs of a worker cool: its part of the shared table, and the bitmap made from it.
 
-    bits: uint64[R, slice / 64] for the R rules of the last `take`; the kernels keep it exact.
+    bits: uint64[R, slice / 64] for the R rules of the last `take`. Who decides that a pair fires
+    sets its bit; `stamp` makes it last, and `expire` clears it.
     """
 
     def __init__(self, tables: EngineTables, worker: int) -> None:
@@ -65,8 +66,8 @@ class Cooldowns:
         expire_nb(self._cooling, t_ns)
 
     def stamp(self, fired: np.ndarray, count: int, rules: CompiledRules, t_ns: int) -> None:
-        """Enter fired[:count] (rule slot << 32 | symbol id, none of them cooling, at most `room`),
-        whose rules have a cooldown, as fired at t_ns."""
+        """Enter fired[:count] (rule slot << 32 | symbol id, ascending, at most `room`), whose bits
+        are set and whose rules have a cooldown, as fired at t_ns."""
         stamp_nb(
             self._cooling, self.table, fired, count, rules.rule_uid, rules.cooldown_ms,
             self._first, t_ns,

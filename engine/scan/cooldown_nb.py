@@ -16,7 +16,7 @@ import numpy as np
 from numba import njit, uint64
 
 from engine.domain.tables import COOL_WORDS
-from engine.rules.evaluate_nb import WORD_BITS
+from engine.scan.bits_nb import clear_bit_nb, set_bit_nb
 from shm.fences import store_release
 
 SYMBOL_MASK = (1 << 32) - 1
@@ -80,15 +80,12 @@ def give_back_nb(cooling, place):
 
 
 @njit(cache=True, nogil=True)
-def enter_nb(cooling, place, rule, local, due_ns):
-    """Set the bit of a pair (rule -1: it has none) and hang its place into the wheel."""
-    cooling.pair[place] = rule << 32 | local
+def hang_nb(cooling, place, pair, due_ns, slot):
+    """Hang the place of a pair into a list of the wheel; slot: that of due_ns."""
+    cooling.pair[place] = pair
     cooling.due_ns[place] = due_ns
-    slot = turn_nb(due_ns) % WHEEL_SLOTS
     cooling.after[place] = cooling.heads[slot]
     cooling.heads[slot] = place
-    if rule >= 0:
-        cooling.bits[rule, local // WORD_BITS] |= uint64(1) << uint64(local % WORD_BITS)
 
 
 @njit(cache=True, nogil=True)
@@ -123,7 +120,10 @@ def rebuild_nb(cooling, table, sorted_uid, sorted_slot, sorted_cooldown_ms, firs
             store_release(table, at + 1, symbol | sorted_cooldown_ms[found] << 32)
         if is_live_nb(table, at, t_ns):
             due_ns = table[at + 2] + (table[at + 1] >> 32) * NS_PER_MS
-            enter_nb(cooling, place, rule, symbol - first, due_ns)
+            pair = rule << 32 | (symbol - first)
+            hang_nb(cooling, place, pair, due_ns, turn_nb(due_ns) % WHEEL_SLOTS)
+            if rule >= 0:
+                set_bit_nb(cooling.bits[rule], symbol - first)
         else:
             give_back_nb(cooling, place)
 
@@ -145,7 +145,7 @@ def expire_nb(cooling, t_ns):
             if due[place] <= t_ns:
                 rule, local = pair[place] >> 32, pair[place] & SYMBOL_MASK
                 if rule >= 0:
-                    bits[rule, local // WORD_BITS] &= ~(uint64(1) << uint64(local % WORD_BITS))
+                    clear_bit_nb(bits[rule], local)
                 give_back_nb(cooling, place)
             else:
                 after[place] = heads[slot]
@@ -156,15 +156,21 @@ def expire_nb(cooling, t_ns):
 
 @njit(cache=True, nogil=True)
 def stamp_nb(cooling, table, fired, count, rule_uid, cooldown_ms, first, t_ns):
-    """Enter the firings of a cycle, for which there is room: fired int64[>= count], rule slot << 32
-    | symbol id; pairs that do not cool.
+    """Enter the firings of a cycle, for which there is room and whose bits are set: fired
+    int64[>= count], rule slot << 32 | symbol id, ascending by rule.
 
     A kill inside leaves dead entries and entries stamped with t_ns, which rebuild_nb makes absent:
     the stamp of a place is taken away before its keys change and comes back after them.
     """
-    state = cooling.state
+    state, rule = cooling.state, -1
+    uid, cooldown, due_ns, slot = 0, 0, 0, 0
     for i in range(count):
-        rule, symbol = fired[i] >> 32, fired[i] & SYMBOL_MASK
+        symbol = fired[i] & SYMBOL_MASK
+        if fired[i] >> 32 != rule:
+            rule = fired[i] >> 32
+            uid, cooldown = rule_uid[rule], cooldown_ms[rule]
+            due_ns = t_ns + cooldown * NS_PER_MS
+            slot = turn_nb(due_ns) % WHEEL_SLOTS
         place = state[FREE]
         if place != NO_PLACE:
             state[FREE] = cooling.after[place]
@@ -174,7 +180,7 @@ def stamp_nb(cooling, table, fired, count, rule_uid, cooldown_ms, first, t_ns):
             state[FRESH] += 1
         at = place * COOL_WORDS
         store_release(table, at + 2, 0)
-        store_release(table, at + 1, symbol | cooldown_ms[rule] << 32)
-        store_release(table, at, rule_uid[rule])
+        store_release(table, at + 1, symbol | cooldown << 32)
+        store_release(table, at, uid)
         store_release(table, at + 2, t_ns)
-        enter_nb(cooling, place, rule, symbol - first, t_ns + cooldown_ms[rule] * NS_PER_MS)
+        hang_nb(cooling, place, rule << 32 | (symbol - first), due_ns, slot)

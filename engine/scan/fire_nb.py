@@ -1,6 +1,6 @@
 """Which true (rule, symbol) pairs fire in a cycle: scope, edge, cooldown, order.
 
-Only set bits are looked at, and nothing shared is written.
+Only set bits are looked at, and nothing shared is written: what cools is marked in private.
 """
 # mypy: allow-untyped-defs, allow-untyped-calls
 
@@ -10,7 +10,7 @@ from numba import njit, uint64
 from engine.domain.records import R_BLIND, R_HALTED, REF_TEST_ISSUE, REFERENCE
 from engine.rules.compiler import FLAG_EDGE, FLAG_HALT
 from engine.rules.evaluate_nb import WORD_BITS
-from engine.scan.machine_nb import lowest_bit, ones
+from engine.scan.bits_nb import clear_bit_nb, lowest_bit, ones
 
 REF_WORDS = REFERENCE.itemsize // 8
 REF_FLAGS = int(REFERENCE.fields["flags"][1]) // 8  # type: ignore[index]
@@ -86,8 +86,9 @@ def fire_nb(
     was not there.
     cooldown_ms int64[R], flags uint8[R]: see CompiledRules. known, halted: see scope_nb;
     known_before: known in the cycle before. cooling: uint64[R, slice / 64], pairs that still cool;
-    room: how many more may. rank, by_rank: int64[slice], place of a symbol among the tickers and
-    back. ranks: int64[slice]; marks: uint64[slice / 64], zero.
+    those that fire and have a cooldown are added. room: how many more may cool. rank, by_rank:
+    int32[slice], place of a symbol among the tickers and back. ranks: int64[slice]; marks:
+    uint64[slice / 64], zero.
 
     Results: alerts int64[cap] and stamps int64[>= room], rule << 32 | symbol id, in order of (rule,
     ticker); stamps are the firings whose rule has a cooldown. counts int64[COUNTS]: alerts
@@ -96,13 +97,15 @@ def fire_nb(
     """
     counts[:] = 0
     first = first_word * WORD_BITS
+    last_word = first_word + known.shape[0]
     for rule in range(cooldown_ms.shape[0]):
+        true, cools = roots[rule, first_word:last_word], cooling[rule]
         cool = cooldown_ms[rule] > 0
         edge, names_halt = flags[rule] & FLAG_EDGE != 0, flags[rule] & FLAG_HALT != 0
         slot = before_slot[rule]
         count = 0
         for word in range(known.shape[0]):
-            bits = roots[rule, first_word + word]
+            bits = true[word]
             if bits == uint64(0):
                 continue
             counts[TRUE_PAIRS] += ones(bits)
@@ -114,17 +117,16 @@ def fire_nb(
             if edge:
                 bits &= known_before[word] & ~before[slot, first_word + word]
             if cool:
-                counts[COOLED] += ones(bits & cooling[rule, word])
-                bits &= ~cooling[rule, word]
+                counts[COOLED] += ones(bits & cools[word])
+                bits &= ~cools[word]
                 if counts[STAMPS] == room:
                     counts[FULL] += ones(bits)
                     continue
+                cools[word] |= bits
             count = gather_nb(bits, word, rank, ranks, count)
         order_nb(ranks, count, marks)
-        for i in range(count):
-            if cool and counts[STAMPS] == room:
-                counts[FULL] += count - i
-                break
+        fits = min(count, room - counts[STAMPS]) if cool else count
+        for i in range(fits):
             pair = np.int64(rule) << 32 | (first + by_rank[ranks[i]])
             if cool:
                 stamps[counts[STAMPS]] = pair
@@ -132,4 +134,7 @@ def fire_nb(
             if counts[ALERTS] < alerts.shape[0]:
                 alerts[counts[ALERTS]] = pair
                 counts[ALERTS] += 1
-            counts[FIRED] += 1
+        for i in range(fits, count):
+            clear_bit_nb(cools, by_rank[ranks[i]])
+        counts[FIRED] += fits
+        counts[FULL] += count - fits

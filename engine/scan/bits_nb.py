@@ -1,10 +1,13 @@
-"""Machine instructions that numba does not offer: bit counts."""
+"""Bits: machine instructions that numba does not offer, bitmaps of the symbols of a slice."""
+# mypy: allow-untyped-defs, allow-untyped-calls
 
 from typing import Any
 
 from llvmlite import ir
-from numba import types
+from numba import njit, types, uint64
 from numba.extending import intrinsic
+
+from engine.rules.evaluate_nb import WORD_BITS
 
 
 @intrinsic
@@ -25,3 +28,15 @@ def ones(typingctx: Any, word: Any) -> Any:
         return builder.ctpop(args[0])
 
     return types.int64(types.uint64), codegen
+
+
+@njit(cache=True, nogil=True)
+def set_bit_nb(row, number):
+    """Set a bit of row, uint64[any]."""
+    row[number // WORD_BITS] |= uint64(1) << uint64(number % WORD_BITS)
+
+
+@njit(cache=True, nogil=True)
+def clear_bit_nb(row, number):
+    """Clear a bit of row, uint64[any]."""
+    row[number // WORD_BITS] &= ~(uint64(1) << uint64(number % WORD_BITS))
