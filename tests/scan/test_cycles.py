@@ -166,6 +166,30 @@ def test_a_longer_cooldown_holds_for_entries_that_still_cool() -> None:
     assert world.fired(at(100), last(X=1)) == [("a", "X")]
 
 
+@pytest.mark.parametrize("workers", [1, 2, 3])
+@pytest.mark.parametrize("crowd", [0, 28])
+def test_a_longer_cooldown_brings_nothing_back_that_has_cooled_down(
+    workers: int, crowd: int
+) -> None:
+    """Whether the entry of the last firing is still there (no crowd) or its place was used again
+    decides nothing."""
+    world = World(workers, max_cooling=64)
+    world.use([rule("a", cooldown_sec=10), rule("b", cooldown_sec=10)])
+    everyone = {f"S{number:02}": 0.0 for number in range(45)}
+    early = dict.fromkeys(("S01", "S02", "S03", "S04"), 1.0)
+    assert len(world.fired(at(0), last(**everyone | early))) == 8
+    late = dict.fromkeys(list(everyone)[5 : 5 + crowd], 1.0)
+    assert len(world.fired(at(10), last(**everyone | late))) == 2 * crowd
+    world.use([rule("a", cooldown_sec=100), rule("b", value=5, cooldown_sec=10)])
+    for stage, worker in zip(world.stages, range(workers), strict=True):
+        assert stage.state_n == 2
+        world.stages[worker] = world.new_stage(worker)
+    fired = world.fired(at(20), last(**everyone | early))
+    assert fired == [("a", ticker) for ticker in sorted(early)]
+    assert world.fired(at(119), last(**everyone | early)) == []
+    assert world.fired(at(120), last(**everyone | early)) == fired
+
+
 def test_a_rule_taken_away_and_brought_back_still_cools() -> None:
     world = World()
     world.use([rule("a", cooldown_sec=10)])
