@@ -27,7 +27,6 @@ from engine.bars.layout import (
     C_TOO_LATE,
     FUTURE_NS,
     POOL_LATE,
-    R_GAP_MINUTE,
     R_SEEN,
 )
 from engine.bars.pool_nb import amend, pool_put, session_of
@@ -48,7 +47,10 @@ from engine.domain.records import (
     E_BAR,
     FLAG_GAP,
     FLAG_LATE,
+    GAP_BAR_SHIFT,
+    GAP_SECOND,
     NS_PER_MINUTE,
+    NS_PER_SECOND,
     O_CLOSE,
     O_FLAGS,
     O_HIGH,
@@ -62,11 +64,14 @@ from engine.domain.records import (
     OUTSIDE,
     R_ASK,
     R_ASK_SIZE,
+    R_BAR_INDEX,
     R_BID,
     R_BID_SIZE,
     R_BLIND,
     R_CLOSE_RTH,
     R_CUMULATIVE,
+    R_FINAL_MINUTE,
+    R_GAP,
     R_HALT_REASON,
     R_HALTED,
     R_HIGH,
@@ -161,14 +166,33 @@ def _side(price):
 
 
 @njit(cache=True, nogil=True)
+def note_gap(rows_i, s, event_ns):
+    """A gap of symbol s ended at event_ns: remember it (see ROW.gap) if none ended later.
+
+    Bars not closed yet lie behind the gap from the first one on whose minute began after it: the
+    gap's own minute counts as one that does not, opened yet or not.
+    """
+    second = min(event_ns // NS_PER_SECOND + 1, GAP_SECOND)
+    if second <= rows_i[s, R_GAP] & GAP_SECOND:
+        return
+    minute = event_ns // NS_PER_MINUTE
+    bar = rows_i[s, R_BAR_INDEX]
+    if minute > rows_i[s, R_FINAL_MINUTE]:
+        bar += 1
+    for slot in range(2):
+        if 0 <= rows_i[s, R_MINUTES + slot * OPEN_WORDS + O_MINUTE] < minute:
+            bar += 1
+    rows_i[s, R_GAP] = bar << GAP_BAR_SHIFT | second
+
+
+@njit(cache=True, nogil=True)
 def set_blind(w, s, feed, start, event_ns):
     """A gap of a feed starts or ends for one symbol; open minutes it touches are flagged."""
     if start:
         w.rows_i[s, R_BLIND] |= 1 << feed
     else:
         w.rows_i[s, R_BLIND] &= ~(1 << feed)
-        gap_minute = event_ns // NS_PER_MINUTE + 1
-        w.rows_i[s, R_GAP_MINUTE] = max(w.rows_i[s, R_GAP_MINUTE], gap_minute)
+        note_gap(w.rows_i, s, event_ns)
     for slot in range(2):
         o = R_MINUTES + slot * OPEN_WORDS
         if w.rows_i[s, o + O_MINUTE] >= 0:

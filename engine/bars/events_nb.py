@@ -4,7 +4,7 @@
 import numpy as np
 from numba import njit
 
-from engine.bars.layout import C_CLOSED, C_DROPPED, C_EVENTS, C_N, R_GAP_MINUTE
+from engine.bars.layout import C_CLOSED, C_DROPPED, C_EVENTS, C_N
 from engine.domain.records import (
     B_CLOSE,
     B_HIGH,
@@ -24,6 +24,9 @@ from engine.domain.records import (
     E_SYM,
     FLAG_APPROX,
     FLAG_GAP,
+    GAP_SECOND,
+    NS_PER_MINUTE,
+    NS_PER_SECOND,
     O_CLOSE,
     O_FLAGS,
     O_HIGH,
@@ -37,6 +40,7 @@ from engine.domain.records import (
     R_BAR_INDEX,
     R_BLIND,
     R_FINAL_MINUTE,
+    R_GAP,
     R_MINUTES,
 )
 
@@ -46,6 +50,7 @@ NO_BAR = -3     # that minute has no final bar
 EVENT_WORDS = 12
 BAR_WORDS = 8
 NEWER = R_MINUTES + OPEN_WORDS
+SECONDS_PER_MINUTE = NS_PER_MINUTE // NS_PER_SECOND
 
 
 @njit(cache=True, nogil=True)
@@ -153,6 +158,12 @@ def close_open(rows_f, rows_i, ev_f, ev_i, ev_prev, ev_head, c, s, o):
 
 
 @njit(cache=True, nogil=True)
+def in_gap(minute, gap):
+    """True for a minute that began before the newest gap ended; gap: word of ROW.gap."""
+    return minute * SECONDS_PER_MINUTE < gap & GAP_SECOND
+
+
+@njit(cache=True, nogil=True)
 def fresh_minute(rows_f, rows_i, r, o, minute):
     """An empty open minute at word o of the row that starts at word r of the flat rows."""
     rows_i[o + O_MINUTE] = minute
@@ -163,7 +174,7 @@ def fresh_minute(rows_f, rows_i, r, o, minute):
     rows_f[o + O_VOLUME] = 0.0
     rows_f[o + O_PV] = 0.0
     rows_i[o + O_TRADES] = 0
-    gap = rows_i[r + R_BLIND] != 0 or minute < rows_i[r + R_GAP_MINUTE]
+    gap = rows_i[r + R_BLIND] != 0 or in_gap(minute, rows_i[r + R_GAP])
     rows_i[o + O_FLAGS] = FLAG_GAP if gap and minute >= 0 else 0
 
 
@@ -245,7 +256,7 @@ def revise_event(w, s, minute, create):
         w.ev_f[e, E_BAR + word] = np.nan
     w.ev_f[e, E_BAR + B_VOLUME] = 0.0
     w.ev_f[e, E_BAR + B_PV] = 0.0
-    gap = w.rows_i[s, R_BLIND] != 0 or minute < w.rows_i[s, R_GAP_MINUTE]
+    gap = w.rows_i[s, R_BLIND] != 0 or in_gap(minute, w.rows_i[s, R_GAP])
     w.ev_i[e, E_BAR + B_TRADES_FLAGS] = FLAG_GAP << 32 if gap else 0
     return e
 

@@ -8,9 +8,8 @@ from engine.domain import records
 
 _SPARE = int(records.ROW.fields["spare"][1]) // 8  # type: ignore[index]
 
-# Spare words of a row that bars uses for itself.
-R_SEEN = _SPARE            # 1: an eligible trade has set last on this session date
-R_GAP_MINUTE = _SPARE + 1  # minute in which the newest gap ended, plus 1; 0: no gap so far
+# Spare word of a row that bars uses for itself.
+R_SEEN = _SPARE  # 1: an eligible trade has set last on this session date
 
 # Spare words of the head of a cell.
 SPARE_GAPS = 0    # bit per feed: the whole feed has a gap

@@ -130,7 +130,8 @@ ROW = np.dtype(
         ("bar_index", "i8"),          # final bars with a price so far (newest: bar_index - 1)
         ("cumulative_volume", "f8"),  # volume of the session date, all sessions
         ("tick_recv_ns", "i8"),       # recv_ns of the last tick of any kind applied
-        ("spare", "i8", (2,)),
+        ("spare", "i8", (1,)),
+        ("gap", "i8"),                # newest gap of its feeds: see GAP_SECOND; 0 none so far
     ]
 )
 assert ROW.itemsize == 512
@@ -167,6 +168,11 @@ R_APPROX = _word(ROW, "approx")
 R_POOL_HEAD, R_FINAL_MINUTE = _word(ROW, "pool_head"), _word(ROW, "final_minute")
 R_BAR_INDEX, R_CUMULATIVE = _word(ROW, "bar_index"), _word(ROW, "cumulative_volume")
 R_TICK_RECV = _word(ROW, "tick_recv_ns")
+R_GAP = _word(ROW, "gap")
+# ROW.gap: second in which the gap ended, plus 1, in these bits; above them the number (of
+# bar_index) of the first bar that lies wholly behind it.
+GAP_SECOND = (1 << 32) - 1
+GAP_BAR_SHIFT = 32
 
 # -- bars ----------------------------------------------------------------------------------------
 # VOLUME_ONLY: volume but no price-eligible trade; OHLC NaN
