@@ -18,12 +18,16 @@ _TRACE_HEX = 32  # 16 bytes
 
 
 class Explanation(msgspec.Struct, frozen=True):
-    """One condition of the rule: left is None where the metric was unknown, result then as well."""
+    """One condition of the rule: left is None where the metric was unknown, result then as well.
+
+    gap: true, or not there: the metric's window reaches into the symbol's newest gap in its feed.
+    """
 
     text: str
     left: float | None
     right: float
     result: bool | None
+    gap: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 class Alert(msgspec.Struct, frozen=True):
@@ -57,11 +61,13 @@ def alert_document(
     t_ns: int,
     event_ns: int,
     leaf_values: Sequence[float],
+    gaps: int = 0,
 ) -> tuple[str, bytes]:
     """Id and canonical JSON of the alert that `rule` fired for `symbol` in cycle n at T_k = t_ns.
 
     leaf_values: left-hand values of the rule's conditions in their order, NaN unknown. event_ns:
-    the exchange's stamp of the symbol's last tick, 0 if there was none. Floats are the shortest
+    the exchange's stamp of the symbol's last tick, 0 if there was none. Bit i of gaps: the window
+    of condition i reaches into the symbol's newest gap. Floats are the shortest
     text that reads back the same; unknown is null. Nothing depends on when or where this runs.
     """
     alert_id = alert_identity(stream_id, rule, symbol, t_ns)
@@ -83,8 +89,11 @@ def alert_document(
             condition.metric: left for condition, left in zip(rule.conditions, lefts, strict=True)
         },
         explain=[
-            Explanation(condition.text, left, condition.value, _result(condition, left))
-            for condition, left in zip(rule.conditions, lefts, strict=True)
+            Explanation(
+                condition.text, left, condition.value, _result(condition, left),
+                gap=bool(gaps >> place & 1) or msgspec.UNSET,
+            )
+            for place, (condition, left) in enumerate(zip(rule.conditions, lefts, strict=True))
         ],
     )
     return alert_id, _encode(alert)

@@ -6,14 +6,15 @@ import dataclasses
 import numpy as np
 
 from engine.alerts.document import alert_document
+from engine.domain.records import LANE_COUNT_SHIFT, LANE_END
 from engine.domain.tables import EngineTables
 from engine.errors import EngineError
 from engine.rules.compiler import CompiledRules
 from engine.rules.pack import unpack
 from shm.lane import Lane
 
-LANE_ALERT, LANE_END = 1, 2
-_KINDS = 8  # bits of the first word that hold the kind; above them the count of values
+_KINDS = (1 << LANE_COUNT_SHIFT) - 1  # bits of the first word that hold the kind
+_SYMBOLS = (1 << 32) - 1
 
 NO_ALERTS: list["MergedAlert"] = []
 
@@ -61,6 +62,7 @@ class _Fired:
     event_ns: int
     rules_version: int
     recv_ns: int
+    gaps: int
     values: np.ndarray
 
 
@@ -145,22 +147,23 @@ class MergeStage:
         position = head
         while position < tail:
             words = data[position & mask]
-            kind = int(words[0]) & ((1 << _KINDS) - 1)
+            kind = int(words[0]) & _KINDS
             if kind == LANE_END:
                 return position + 1, words.copy()
-            count = int(words[0]) >> _KINDS
+            count = int(words[0]) >> LANE_COUNT_SHIFT
             slots = 1 + -(-count // 8)
             values = np.concatenate(
                 [data[(position + 1 + i) & mask] for i in range(slots - 1)] or [words[:0]]
             )
             fired.append(
                 _Fired(
-                    slot=int(words[2]),
-                    symbol=self._tables.names.get(int(words[3])),
-                    price=float(words[4:5].view(np.float64)[0]),
-                    event_ns=int(words[5]),
-                    rules_version=int(words[6]),
-                    recv_ns=int(words[7]),
+                    slot=int(words[2]) >> 32,
+                    symbol=self._tables.names.get(int(words[2]) & _SYMBOLS),
+                    price=float(words[3:4].view(np.float64)[0]),
+                    event_ns=int(words[4]),
+                    rules_version=int(words[5]),
+                    recv_ns=int(words[6]),
+                    gaps=int(words[7]),
                     values=values[:count].view(np.float64).copy(),
                 )
             )
@@ -178,6 +181,7 @@ class MergeStage:
             t_ns,
             alert.event_ns,
             alert.values.tolist(),
+            alert.gaps,
         )
         return MergedAlert(alert_id, rule.id, alert.symbol, alert.recv_ns, document)
 

@@ -11,6 +11,17 @@ from engine.metrics.entry import (
     TIME,
     Metric,
 )
+from engine.metrics.reach import (
+    BARS,
+    CLOSED_MINUTES,
+    MINUTES,
+    SECONDS,
+    THE_CLOSE,
+    THE_DATE,
+    THE_OPEN,
+    Reach,
+    bars_of_mean,
+)
 
 _NO_LAST = "no eligible trade yet"
 _NO_CLOSE = "no eligible trade yet, or the previous close is not known"
@@ -22,6 +33,7 @@ SECOND_WINDOWS = (("5s", 5), ("10s", 10), ("20s", 20), ("30s", 30), ("1m", 60), 
 MINUTE_WINDOWS = (("30m", 30), ("60m", 60), ("120m", 120))
 VOLUME_WINDOWS = (("1m", 60), ("5m", 300), ("15m", 900))
 ROLLING_MINUTES = (5, 15, 60)
+MEAN_WINDOWS = 20  # before the latest window of volume
 
 
 def _tick_fields() -> list[Metric]:
@@ -49,17 +61,19 @@ def _day_changes() -> list[Metric]:
         Metric("chg_usd", "usd", "P - C1", _NO_CLOSE, ROW, inputs=close),
         Metric("chg_pct", "pct", "100 * (P / C1 - 1)", _NO_CLOSE, ROW, inputs=close),
         Metric("chg_open_pct", "pct", "100 * (P / open - 1)", opened, ROW,
-               inputs=("last", "open")),
-        Metric("gap_usd", "usd", "open - C1", gap_unknown, ROW, inputs=("open", "prev_close")),
+               inputs=("last", "open"), reach=THE_OPEN),
+        Metric("gap_usd", "usd", "open - C1", gap_unknown, ROW, inputs=("open", "prev_close"),
+               reach=THE_OPEN),
         Metric("gap_pct", "pct", "100 * (open / C1 - 1)", gap_unknown, ROW,
-               inputs=("open", "prev_close")),
+               inputs=("open", "prev_close"), reach=THE_OPEN),
         Metric("gap_fill_pct", "pct", "100 * (open - P) / (open - C1): 100 filled, < 0 extended",
-               gap_unknown + ", or there is no gap", ROW, inputs=("last", "open", "prev_close")),
+               gap_unknown + ", or there is no gap", ROW, inputs=("last", "open", "prev_close"),
+               reach=THE_OPEN),
         Metric("pm_chg_pct", "pct", "100 * (P / C1 - 1) before the open: the indicative gap",
                _NO_CLOSE + "; outside pre-market", ROW, inputs=close, sessions=PRE),
         Metric("ah_chg_pct", "pct", "100 * (P / last regular print - 1) after the close",
                "no regular print today, or before the close", ROW, inputs=("last",),
-               sessions=AFTER),
+               sessions=AFTER, reach=THE_CLOSE),
     ]  # fmt: skip
 
 
@@ -78,6 +92,7 @@ def _window_changes() -> list[Metric]:
                 aliases=alias,
                 inputs=("last", "price per second"),
                 warm_up=f"{seconds} s",
+                reach=Reach(SECONDS, seconds),
             )
         )
     for label, minutes in MINUTE_WINDOWS:
@@ -92,6 +107,7 @@ def _window_changes() -> list[Metric]:
                 aliases=(f"price_change_{label}_pct",),
                 inputs=("last", "price per minute"),
                 warm_up=f"{minutes} min",
+                reach=Reach(MINUTES, minutes),
             )
         )
     return entries
@@ -101,27 +117,34 @@ def _levels() -> list[Metric]:
     rth, pre = "no regular print yet", "no eligible pre-market print"
     return [
         Metric("open", "usd", "first eligible regular print", rth, ROW,
-               aliases=("open_rth",), sessions=REGULAR),
-        Metric("hod", "usd", "high of regular hours", rth, ROW, sessions=REGULAR),
-        Metric("lod", "usd", "low of regular hours", rth, ROW, sessions=REGULAR),
-        Metric("hod_all", "usd", "high of pre, regular and after", _NO_LAST, ROW),
-        Metric("lod_all", "usd", "low of pre, regular and after", _NO_LAST, ROW),
-        Metric("pmh", "usd", "pre-market high", pre, ROW),
-        Metric("pml", "usd", "pre-market low", pre, ROW),
-        Metric("dist_hod_pct", "pct", "100 * (P / hod - 1)", rth, ROW, inputs=("last", "hod")),
-        Metric("dist_lod_pct", "pct", "100 * (P / lod - 1)", rth, ROW, inputs=("last", "lod")),
-        Metric("dist_pmh_pct", "pct", "100 * (P / pmh - 1)", pre, ROW, inputs=("last", "pmh")),
-        Metric("dist_pml_pct", "pct", "100 * (P / pml - 1)", pre, ROW, inputs=("last", "pml")),
+               aliases=("open_rth",), sessions=REGULAR, reach=THE_OPEN),
+        Metric("hod", "usd", "high of regular hours", rth, ROW, sessions=REGULAR, reach=THE_OPEN),
+        Metric("lod", "usd", "low of regular hours", rth, ROW, sessions=REGULAR, reach=THE_OPEN),
+        Metric("hod_all", "usd", "high of pre, regular and after", _NO_LAST, ROW, reach=THE_DATE),
+        Metric("lod_all", "usd", "low of pre, regular and after", _NO_LAST, ROW, reach=THE_DATE),
+        Metric("pmh", "usd", "pre-market high", pre, ROW, reach=THE_DATE),
+        Metric("pml", "usd", "pre-market low", pre, ROW, reach=THE_DATE),
+        Metric("dist_hod_pct", "pct", "100 * (P / hod - 1)", rth, ROW, inputs=("last", "hod"),
+               reach=THE_OPEN),
+        Metric("dist_lod_pct", "pct", "100 * (P / lod - 1)", rth, ROW, inputs=("last", "lod"),
+               reach=THE_OPEN),
+        Metric("dist_pmh_pct", "pct", "100 * (P / pmh - 1)", pre, ROW, inputs=("last", "pmh"),
+               reach=THE_DATE),
+        Metric("dist_pml_pct", "pct", "100 * (P / pml - 1)", pre, ROW, inputs=("last", "pml"),
+               reach=THE_DATE),
         Metric("pos_day", "pct", "100 * (P - lod) / (hod - lod)", _NO_RANGE, ROW,
-               inputs=("last", "hod", "lod")),
+               inputs=("last", "hod", "lod"), reach=THE_OPEN),
         Metric("pos_all", "pct", "100 * (P - lod_all) / (hod_all - lod_all)", _NO_RANGE, ROW,
-               inputs=("last", "hod_all", "lod_all")),
-        Metric("range_usd", "usd", "hod - lod", rth, ROW, inputs=("hod", "lod")),
-        Metric("range_pct", "pct", "100 * (hod - lod) / lod", rth, ROW, inputs=("hod", "lod")),
+               inputs=("last", "hod_all", "lod_all"), reach=THE_DATE),
+        Metric("range_usd", "usd", "hod - lod", rth, ROW, inputs=("hod", "lod"), reach=THE_OPEN),
+        Metric("range_pct", "pct", "100 * (hod - lod) / lod", rth, ROW, inputs=("hod", "lod"),
+               reach=THE_OPEN),
         Metric("range_atr", "ratio", "(hod - lod) / atr14", rth + ", or atr14 is not known", ROW,
-               inputs=("hod", "lod", "atr14")),
-        Metric("t_since_hod_s", "s", "T - exchange time of the hod, at least 0", rth, ROW),
-        Metric("t_since_lod_s", "s", "T - exchange time of the lod, at least 0", rth, ROW),
+               inputs=("hod", "lod", "atr14"), reach=THE_OPEN),
+        Metric("t_since_hod_s", "s", "T - exchange time of the hod, at least 0", rth, ROW,
+               reach=THE_OPEN),
+        Metric("t_since_lod_s", "s", "T - exchange time of the lod, at least 0", rth, ROW,
+               reach=THE_OPEN),
     ]  # fmt: skip
 
 
@@ -129,19 +152,23 @@ def _volume() -> list[Metric]:
     none = "never: 0 until the first such trade"
     entries = [
         Metric("vwap_rth", "usd", "sum of price * size / sum of size over volume-eligible trades, "
-               "regular hours", "no volume in regular hours", ROW, aliases=("vwap",)),
-        Metric("vwap_all", "usd", "the same over pre, regular and after", "no volume", ROW),
+               "regular hours", "no volume in regular hours", ROW, aliases=("vwap",),
+               reach=THE_OPEN),
+        Metric("vwap_all", "usd", "the same over pre, regular and after", "no volume", ROW,
+               reach=THE_DATE),
         Metric("dist_vwap_pct", "pct", "100 * (P / vwap_rth - 1)", "no volume in regular hours",
-               ROW, inputs=("last", "vwap_rth")),
-        Metric("vol_pm", "shares", "volume of pre-market", none, ROW),
-        Metric("vol_rth", "shares", "volume of regular hours", none, ROW),
-        Metric("vol_ah", "shares", "volume of after hours", none, ROW),
+               ROW, inputs=("last", "vwap_rth"), reach=THE_OPEN),
+        Metric("vol_pm", "shares", "volume of pre-market", none, ROW, reach=THE_DATE),
+        Metric("vol_rth", "shares", "volume of regular hours", none, ROW, reach=THE_OPEN),
+        Metric("vol_ah", "shares", "volume of after hours", none, ROW, reach=THE_CLOSE),
         Metric("vol_all", "shares", "volume of pre, regular and after", none, ROW,
-               aliases=("vol", "volume")),
-        Metric("dvol", "usd", "sum of price * size, pre, regular and after", none, ROW),
-        Metric("trades_rth", "count", "volume-eligible trades of regular hours", none, ROW),
+               aliases=("vol", "volume"), reach=THE_DATE),
+        Metric("dvol", "usd", "sum of price * size, pre, regular and after", none, ROW,
+               reach=THE_DATE),
+        Metric("trades_rth", "count", "volume-eligible trades of regular hours", none, ROW,
+               reach=THE_OPEN),
         Metric("trades_all", "count", "volume-eligible trades of pre, regular and after", none,
-               ROW, aliases=("trades",)),
+               ROW, aliases=("trades",), reach=THE_DATE),
     ]  # fmt: skip
     for label, seconds in VOLUME_WINDOWS:
         entries.append(
@@ -153,6 +180,7 @@ def _volume() -> list[Metric]:
                 HISTORY,
                 inputs=("vol_all", "volume per second"),
                 warm_up=f"{seconds} s",
+                reach=Reach(SECONDS, seconds),
             )
         )
     return entries
@@ -170,7 +198,7 @@ def _reference() -> list[Metric]:
         Metric("move_atr", "ratio", "(P - C1) / atr14", atr + ", or chg_usd is not", REFERENCE,
                inputs=("last", "prev_close", "atr14")),
         Metric("gap_atr", "ratio", "(open - C1) / atr14", atr + ", or gap_usd is not", REFERENCE,
-               inputs=("open", "prev_close", "atr14")),
+               inputs=("open", "prev_close", "atr14"), reach=THE_OPEN),
     ]  # fmt: skip
 
 
@@ -192,14 +220,21 @@ def _status_and_time() -> list[Metric]:
     ]  # fmt: skip
 
 
+def _reach_of_mean(kind: str, period: int) -> Reach:
+    return Reach(BARS, bars_of_mean(2 / (period + 1)) if kind == "ema" else period)
+
+
 def _bar_indicators() -> list[Metric]:
     short = "fewer 1-minute bars than its warm-up"
     bars, closes = ("final bars",), ("closes of final bars",)
     seeded = "EMA of closes, alpha 2 / (n + 1), seeded with the mean of the first"
+    wilder = Reach(BARS, bars_of_mean(1 / 14) + 1)  # one more: the close before the first of them
+    slow, band = bars_of_mean(2 / 27), Reach(BARS, 20)
+    signal = Reach(BARS, slow + bars_of_mean(2 / 10))
     entries = [
         Metric("rsi(14)", "points", "Wilder RSI of closes, 0..100",
                short + ", or no close moved at all (0/0)", INDICATOR, aliases=("rsi", "rsi14"),
-               inputs=closes, warm_up="15 bars"),
+               inputs=closes, warm_up="15 bars", reach=wilder),
     ]  # fmt: skip
     for kind, formula in (("ema", seeded), ("sma", "mean of the last closes:")):
         for period in (20, 50, 200):
@@ -213,23 +248,29 @@ def _bar_indicators() -> list[Metric]:
                     aliases=(f"{kind}{period}",),
                     inputs=closes,
                     warm_up=f"{period} bars",
+                    reach=_reach_of_mean(kind, period),
                 )
             )
     entries += [
         Metric("atr(14)", "usd", "Wilder mean of true ranges; the first is the second bar's",
-               short, INDICATOR, inputs=bars, warm_up="15 bars"),
+               short, INDICATOR, inputs=bars, warm_up="15 bars", reach=wilder),
         Metric("macd", "usd", "EMA(12) - EMA(26), both seeded at bar 26", short, INDICATOR,
-               aliases=("macd(12,26,9)", "macd_line"), inputs=closes, warm_up="34 bars"),
+               aliases=("macd(12,26,9)", "macd_line"), inputs=closes, warm_up="34 bars",
+               reach=Reach(BARS, slow)),
         Metric("macd_signal", "usd", "EMA(9) of macd, seeded with the mean of its first 9", short,
-               INDICATOR, aliases=("macd_signal(12,26,9)",), inputs=closes, warm_up="34 bars"),
+               INDICATOR, aliases=("macd_signal(12,26,9)",), inputs=closes, warm_up="34 bars",
+               reach=signal),
         Metric("macd_hist", "usd", "macd - macd_signal", short, INDICATOR,
-               aliases=("macd_hist(12,26,9)",), inputs=closes, warm_up="34 bars"),
+               aliases=("macd_hist(12,26,9)",), inputs=closes, warm_up="34 bars", reach=signal),
         Metric("bb_upper", "usd", "sma(20) + 2 * population deviation of 20 closes", short,
-               INDICATOR, aliases=("bb_upper(20,2)",), inputs=closes, warm_up="20 bars"),
+               INDICATOR, aliases=("bb_upper(20,2)",), inputs=closes, warm_up="20 bars",
+               reach=band),
         Metric("bb_middle", "usd", "sma(20)", short, INDICATOR, aliases=("bb_middle(20,2)",),
-               inputs=closes, warm_up="20 bars"),
+               inputs=closes, warm_up="20 bars",
+               reach=band),
         Metric("bb_lower", "usd", "sma(20) - 2 * population deviation of 20 closes", short,
-               INDICATOR, aliases=("bb_lower(20,2)",), inputs=closes, warm_up="20 bars"),
+               INDICATOR, aliases=("bb_lower(20,2)",), inputs=closes, warm_up="20 bars",
+               reach=band),
     ]  # fmt: skip
     return entries
 
@@ -246,6 +287,7 @@ def _time_window_indicators() -> list[Metric]:
                 INDICATOR,
                 inputs=("final bars",),
                 warm_up="one closed minute",
+                reach=Reach(CLOSED_MINUTES, minutes),
             )
         )
     few = "fewer than 5 such windows before it today"
@@ -254,11 +296,13 @@ def _time_window_indicators() -> list[Metric]:
             Metric(
                 f"avg_vol_{minutes}m",
                 "shares",
-                f"mean volume of the up to 20 windows of {minutes} minutes before the latest one",
+                f"mean volume of the up to {MEAN_WINDOWS} windows of {minutes} minutes before the "
+                "latest one",
                 few,
                 INDICATOR,
                 inputs=("volume per minute",),
                 warm_up=f"{6 * minutes} min of the session date",
+                reach=Reach(CLOSED_MINUTES, (1 + MEAN_WINDOWS) * minutes),
             )
         )
     for minutes in ROLLING_MINUTES:
@@ -272,6 +316,7 @@ def _time_window_indicators() -> list[Metric]:
                 aliases=(f"rel_volume_{minutes}m",),
                 inputs=("volume per minute",),
                 warm_up=f"{6 * minutes} min of the session date",
+                reach=Reach(CLOSED_MINUTES, (1 + MEAN_WINDOWS) * minutes),
             )
         )
     return entries
@@ -290,6 +335,7 @@ def _distances() -> list[Metric]:
                     INDICATOR,
                     inputs=("last", f"{kind}({period})"),
                     warm_up=f"{period} bars",
+                    reach=_reach_of_mean(kind, period),
                 )
             )
     entries.append(
@@ -301,6 +347,7 @@ def _distances() -> list[Metric]:
             INDICATOR,
             inputs=("last", "bb_upper", "bb_lower"),
             warm_up="20 bars",
+            reach=Reach(BARS, 20),
         )
     )
     return entries

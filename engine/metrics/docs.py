@@ -29,6 +29,12 @@ metric is unknown while one of its inputs is; the column *unknown* names the oth
 (by default 04:00 to 20:00 exchange time). What counts as the price then is the
 last eligible trade the engine had taken in by then. Windows of volume count the same way.
 
+**Gaps**: *reaches back* says how far a window goes: seconds, minutes, bars, or to a moment of the
+session date; a value of the moment has none. When it reaches into the newest gap in the symbol's
+feed, the condition says so in its alerts: `"gap": true`. Of a gap only the end is kept, so a window
+that was over before the gap began is flagged, too. Means that forget by a share a bar (EMA, RSI,
+ATR, MACD) reach as far as the bars that carry 99 % of their weight.
+
 **Sessions**: regular metrics (`hod`, `vwap_rth`, `open` ...) use trades of regular hours only and
 keep their value after the close; `_all` means pre-market, regular and after hours.
 """
@@ -39,14 +45,15 @@ def _row(metric: Metric) -> str:
     if metric.aliases:
         names += "<br>" + ", ".join(f"`{alias}`" for alias in metric.aliases)
     sessions = "" if metric.sessions == "all" else metric.sessions
-    cells = (names, metric.unit, metric.formula, metric.unknown, metric.warm_up, sessions)
+    reach = metric.reach.text
+    cells = (names, metric.unit, metric.formula, metric.unknown, metric.warm_up, reach, sessions)
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
 def _section(source: str, heading: str) -> list[str]:
     lines = ["", f"## {heading}", ""]
-    lines += ["| name, aliases | unit | formula | unknown | warm-up | hours |"]
-    lines += ["| --- | --- | --- | --- | --- | --- |"]
+    lines += ["| name, aliases | unit | formula | unknown | warm-up | reaches back | hours |"]
+    lines += ["| --- | --- | --- | --- | --- | --- | --- |"]
     return lines + [_row(metric) for metric in METRICS if metric.source == source]
 
 

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from engine.metrics.reach import THE_MOMENT, Reach
+
 ROW, HISTORY, REFERENCE, INDICATOR, TIME = "row", "history", "reference", "indicator", "time"
 ALL, PRE, REGULAR, AFTER = "all", "pre", "regular", "after"
 
@@ -15,6 +17,7 @@ class Metric:
     unknown: when the value is NaN, in words. source: where its main input lives (row, history,
     reference, indicator, time). sessions: when it has a value at all. warm_up: what must have
     been seen before the first value. about_halt: rules that name it may fire for a halted symbol.
+    reach: how far back its window reaches, those of its inputs included.
     column: number of its column in ScanTable.columns; equals its place in METRICS.
     """
 
@@ -28,4 +31,5 @@ class Metric:
     sessions: str = ALL
     warm_up: str = "none"
     about_halt: bool = False
+    reach: Reach = THE_MOMENT
     column: int = -1

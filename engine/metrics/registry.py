@@ -3,6 +3,8 @@
 import dataclasses
 import difflib
 
+import numpy as np
+
 from engine.errors import EngineError
 from engine.metrics.catalogue import ENTRIES, INDICATOR_ENTRIES
 from engine.metrics.entry import Metric
@@ -13,6 +15,8 @@ METRICS: tuple[Metric, ...] = tuple(
 )
 COLUMNS = len(METRICS)
 COLUMN: dict[str, int] = {metric.name: metric.column for metric in METRICS}
+# How far back the window of each column reaches: int64[COLUMNS, 2], kind and span.
+REACH = np.array([(metric.reach.kind, metric.reach.span) for metric in METRICS], np.int64)
 INDICATOR_NAMES: tuple[str, ...] = tuple(entry.name for entry in INDICATOR_ENTRIES)
 INDICATOR_FIRST = COLUMN[INDICATOR_NAMES[0]]
 

@@ -10,13 +10,15 @@ import dataclasses
 
 import numpy as np
 
+from engine.domain.records import LANE_END
 from engine.domain.tables import CELL_SLOTS, EngineTables
 from engine.metrics.columns import MetricColumns
+from engine.metrics.registry import REACH
 from engine.rules.compiler import CompiledRules, compile_rules
 from engine.rules.evaluate_nb import WORD_BITS, evaluate_nb
 from engine.rules.pack import pack, unpack
 from engine.rules.plan import plan_leaves
-from engine.scan.commit_nb import LANE_END, slots_needed_nb, write_alerts_nb
+from engine.scan.commit_nb import slots_needed_nb, write_alerts_nb
 from engine.scan.cooldown import Cooldowns
 from engine.scan.errors import ScanError
 from engine.scan.fire_nb import (
@@ -86,6 +88,7 @@ class ScanStage:
         self.cooldowns = Cooldowns(tables, worker)
         self.rows = tables.cell.rows.view(np.int64).reshape(CELL_SLOTS, sizes.rows, -1)
         self.reference = tables.reference.view(np.int64).reshape(-1, REF_WORDS)
+        self.session = tables.session.view(np.int64).reshape(-1)
         self.columns_i = tables.scan.columns.view(np.int64)
         self.metrics = MetricColumns(tables, worker)
         self.work = _work(sizes.slice_rows, sizes.max_cooling, sizes.max_alerts_per_cycle)
@@ -248,8 +251,9 @@ class ScanStage:
             return False
         head = self._head(n)
         at = write_alerts_nb(
-            lane.data, lane.tail(), work.alerts, count, rules.rule_first, rules.leaf_col,
-            self.columns_i[n & 1], self.rows[n % CELL_SLOTS], n, self._version,
+            lane.data, lane.tail(), work.alerts, count, rules.rule_first, rules.leaf_col, REACH,
+            self.columns_i[n & 1], self.rows[n % CELL_SLOTS], n, int(head["t_ns"]),
+            int(head["closed_minute"]), self.session, self._version,
         )  # fmt: skip
         lane.data[at & (lane.slots - 1)] = (
             LANE_END, n, count, work.counts[FIRED], head["t_ns"],

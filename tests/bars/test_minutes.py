@@ -4,13 +4,16 @@ import math
 
 import numpy as np
 
+from engine.bars.stage import roll_session
 from engine.domain import records
 from tests.bars.floor import (
     M0,
     SECOND,
+    T0,
     VOLUME_ONLY,
     Floor,
     at,
+    build,
     ohlc,
     quote,
     tick,
@@ -252,6 +255,48 @@ def test_a_gap_of_one_symbol_leaves_the_others_seeing() -> None:
     floor = Floor()
     floor.run(tick(records.TICK_GAP_START, 1, 2), until=3)
     assert [int(floor.row(s)["blind"]) for s in range(3)] == [0, 1, 0]
+
+
+def gap_of(floor: Floor, sym: int = 0) -> tuple[int, int]:
+    """Of the newest gap: its end in whole seconds after T_0, and the first bar behind it."""
+    word = int(floor.row(sym)["gap"])
+    return (word & records.GAP_SECOND) - 1 - T0 // SECOND, word >> records.GAP_BAR_SHIFT
+
+
+def test_a_row_knows_when_its_newest_gap_ended_and_which_bar_lies_behind_it() -> None:
+    floor = Floor()
+    floor.run(trade(0, 1, 10, 1), trade(0, 61, 10, 1), until=62)
+    assert int(floor.row(0)["gap"]) == 0
+    # bar 0 is final, minute 1 open: bars 0 to 2 belong to minutes that began before the end
+    start, end = tick(records.TICK_GAP_START, -1, 70), tick(records.TICK_GAP_END, -1, 130.7)
+    floor.run(start, end, until=131)
+    assert gap_of(floor) == (130, 3)
+    assert gap_of(floor, sym=1) == (130, 1)
+    floor.run(trade(0, 140, 10, 1), trade(0, 185, 10, 1), trade(0, 245, 10, 1), until=310)
+    bars = floor.tables.history.bars[[(M0 + minute) % 208 for minute in range(5)], 0]
+    touched = [bool(flags & records.FLAG_GAP) for flags in bars["flags"]]
+    assert touched == [False, True, True, False, False]
+    assert int(floor.row(0)["bar_index"]) == 5 and gap_of(floor) == (130, 3)
+
+
+def test_of_two_gaps_the_one_that_ended_later_is_remembered() -> None:
+    floor = Floor(build(feeds=2))
+    end = records.TICK_GAP_END
+    floor.publish(tick(end, -1, 20, recv=30), feed=0)
+    floor.publish(tick(end, -1, 10, recv=31), tick(end, 0, 10.5, recv=32), feed=1)
+    floor.run(until=33)
+    assert gap_of(floor)[0] == gap_of(floor, sym=1)[0] == 20
+    floor.publish(tick(end, 0, 40), feed=1)
+    floor.run(until=41)
+    assert (gap_of(floor)[0], gap_of(floor, sym=1)[0]) == (40, 20)
+
+
+def test_a_new_session_date_still_knows_the_newest_gap() -> None:
+    floor = Floor()
+    floor.run(tick(records.TICK_GAP_START, 0, 2), tick(records.TICK_GAP_END, 0, 5), until=6)
+    row = np.array([floor.row(0)])
+    roll_session(row, floor.tables.session[0])
+    assert int(row[0]["blind"]) == 0 and int(row[0]["gap"]) == int(floor.row(0)["gap"]) != 0
 
 
 def test_trade_ids_are_not_deduplicated() -> None:

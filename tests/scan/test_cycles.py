@@ -238,7 +238,7 @@ def test_the_lane_holds_values_of_all_leaves_and_the_end_record() -> None:
     data = world.tables.lanes[0].data
     x = world.ids["X"]
     assert data[0].tolist() == [
-        1 | 9 << 8, 1, 0, x, np.float64(50.5).view(np.int64), at(0) - 7, 1, at(0) - 5
+        1 | 9 << 8, 1, 0 << 32 | x, np.float64(50.5).view(np.int64), at(0) - 7, 1, at(0) - 5, 0
     ]  # fmt: skip
     values = data[1:3].reshape(-1).view(np.float64).tolist()
     assert values == [50.5] * 4 + [-2.5] + [50.5] * 4 + [0.0] * 7
