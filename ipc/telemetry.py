@@ -32,6 +32,8 @@ SERIES: tuple[Series, ...] = (
     Series("alerts_emitted_total", "counter", "alerts", "Alerts committed by the scan workers."),
     Series("alerts_delivered_total", "counter", "alerts", "Alerts handed to a receiver."),
     Series("alerts_capped_total", "counter", "alerts", "Firings over rules.max_alerts_per_cycle."),
+    Series("firings_without_room_total", "counter", "firings",
+           "Suppressed as rules.max_cooling pairs cooled."),
     Series("tick_processed_total", "counter", "ticks", "Ticks applied."),
     Series("ticks_refused_total", "counter", "ticks", "Ticks refused: future, no room, bad."),
     Series("rows_malformed_total", "counter", "rows", "Rows of the input skipped as malformed."),

@@ -1,6 +1,7 @@
 """A scan worker's role: one run per cycle, as soon as cell and indicators are there."""
 
 from engine.config.running import Running
+from engine.scan.fire_nb import FULL
 from engine.scan.stage import ScanStage
 from ipc.loop import run_loop
 from ipc.roles import RoleContext
@@ -24,6 +25,7 @@ def main(ctx: RoleContext) -> None:
             return False  # the lane is full: the alert service wakes us when it has room
         ctx.telemetry.observe("scan_cycle_seconds", monotonic_ns() - begin_ns)
         ctx.telemetry.count("symbols_scanned_total", stage.symbols)
+        ctx.telemetry.count("firings_without_room_total", int(stage.counts[FULL]))
         ctx.progress(n)
         ctx.wake.notify("bars")
         ctx.wake.notify("alerts")

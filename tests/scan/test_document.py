@@ -60,6 +60,15 @@ def test_keys_stand_in_the_order_of_the_contract() -> None:
     assert all(list(one) == ["text", "left", "right", "result"] for one in document["explain"])
 
 
+def test_a_condition_whose_window_reaches_into_a_gap_says_so_and_no_other_does() -> None:
+    plain, gapped = alert()[1], alert(gaps=0b101)[1]
+    explain = json.loads(gapped)["explain"]
+    assert [one.get("gap") for one in explain] == [True, None, True]
+    assert list(explain[0]) == ["text", "left", "right", "result", "gap"]
+    assert gapped.replace(b',"gap":true', b"") == plain
+    assert alert(gaps=0b101)[0] == alert()[0]
+
+
 def test_the_id_names_stream_rule_content_symbol_and_moment() -> None:
     rule = momentum()
     content = content_hash(rule).hex()

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 
 from engine.alerts.merge import MergedCycle, MergeStage
-from engine.domain.records import REF_TEST_ISSUE
+from engine.domain.records import GAP_BAR_SHIFT, REF_TEST_ISSUE
 from engine.domain.sizes import Sizes
 from engine.domain.tables import Columns, EngineTables, allocate
 from engine.metrics.registry import COLUMN, METRICS
@@ -27,6 +27,9 @@ class Symbol:
     blind: bool = False
     halted: bool = False
     test_issue: bool = False
+    gap_end_ns: int = 0  # of the newest gap of its feed, 0 none
+    gap_bar: int = 0     # first bar behind it
+    bars: int = 0
 
 
 class _SetColumns:
@@ -100,6 +103,7 @@ class World:
         slot = self.n % 4
         head = self.tables.cell.heads[slot]
         head["n"], head["t_ns"], head["rules_version"] = self.n, t_ns, self.version
+        head["closed_minute"] = t_ns // (60 * SECOND_NS) - 1
         count, workers = len(self.ids), self.sizes.workers
         head["symbol_count"] = 0
         for worker in range(workers):
@@ -109,6 +113,9 @@ class World:
             symbol = symbols.get(ticker, Symbol())
             rows[at]["blind"], rows[at]["halted"] = symbol.blind, symbol.halted
             rows[at]["last"] = symbol.values.get("last", np.nan)
+            gap = symbol.gap_bar << GAP_BAR_SHIFT | symbol.gap_end_ns // SECOND_NS + 1
+            rows[at]["gap"] = gap if symbol.gap_end_ns else 0
+            rows[at]["bar_index"] = symbol.bars
             rows[at]["tick_event_ns"], rows[at]["tick_recv_ns"] = t_ns - 7, t_ns - 5
             self.tables.reference[at]["flags"] = REF_TEST_ISSUE if symbol.test_issue else 0
         return self.n
