@@ -47,6 +47,7 @@ SERIES: tuple[Series, ...] = (
     Series("ring_depth", "gauge", "records", "Records in the ring this process reads."),
     Series("websocket_connections", "gauge", "connections", "WebSocket clients connected."),
     Series("last_tick_timestamp", "gauge", "ns", "Exchange time of the newest tick applied."),
+    Series("clock_skew_seconds", "gauge", "ns", "Wall clock less engine time of a live stream."),
     Series("rules_version", "gauge", "version", "Version of the rules in force."),
     Series("rules_active", "gauge", "rules", "Rules in force."),
 )

@@ -42,7 +42,7 @@ _HISTORY = (
     "session_volume", "session_stamp", "pool",
 )  # fmt: skip
 _BARS = (
-    "ticks_ctl", "decisions_ctl", "decisions_data", "bar_ring_ctl", "bar_ring_data",
+    "ticks_ctl", "decisions_ctl", "decisions_data", "bar_ring_ctl", "bar_ring_data", "clock",
     "cells_ctl", "cell_rows", "cell_heads", "cell_events", "names_ctl", "names_raw", *_HISTORY,
 )  # fmt: skip
 _INDICATORS = (
@@ -154,6 +154,7 @@ def _describe(stream: StreamInfo, config: Config) -> dict[str, object]:
         "simulated": stream.simulated,
         "resumed_n": stream.resumed_n,
         "interval_ms": stream.interval_ms,
+        "max_skew_ms": config.clock.max_skew_ms,
         "url": f"http://{config.web.host}:{config.web.port}/",
     }
 

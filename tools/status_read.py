@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from engine.domain.degraded import CLOCK_SKEW, reasons
 from ipc import status_file
 from ipc.line import Line, State
 from ipc.lock import holder
@@ -78,6 +79,7 @@ class StatusReader:
         attached = self._attach(int(told.get("pid") or 0), told["state"])
         if attached is not None:
             status |= _cycle(attached.heads) | _numbers(attached.board)
+            status["degraded"] = _degraded(attached, told.get("max_skew_ms"))
             _add_lines(roles, attached.board)
         status["roles"] = list(roles.values())
         return status
@@ -120,6 +122,16 @@ def _cycle(heads: np.ndarray | None) -> dict[str, Any]:
         "refused_ticks": sum(int(head[name]) for name in refused),
         "late_trades": int(head["late"]),
     }
+
+
+def _degraded(attached: Attached, max_skew_ms: object) -> list[str]:
+    """What is wrong although cycles go on: the reasons that the page tells."""
+    if attached.heads is None or not isinstance(max_skew_ms, int):
+        return []
+    head = attached.heads[int(np.argmax(attached.heads["n"]))]
+    board = attached.board
+    skew_ns = int(board.counters[board.line("bars"), board.counter(CLOCK_SKEW)])
+    return reasons(int(head["flags"]), skew_ns, max_skew_ms)
 
 
 def _numbers(board: Board) -> dict[str, Any]:

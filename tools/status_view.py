@@ -39,7 +39,9 @@ def headline(status: dict[str, Any]) -> Text:
 def render(status: dict[str, Any], width: int = 80) -> RenderableType:
     """The whole page, for a terminal of so many columns."""
     pairs = 2 if width >= WIDE else 1
-    parts: list[RenderableType] = [headline(status), Padding(facts(status, pairs), (1, 0))]
+    parts: list[RenderableType] = [headline(status)]
+    parts += [Text(f"Degraded: {reason}", style="yellow") for reason in status.get("degraded", [])]
+    parts.append(Padding(facts(status, pairs), (1, 0)))
     if status["roles"]:
         parts.append(roles(status["roles"], live=status["state"] in {"running", "stopping"}))
     return Group(*parts)

@@ -103,7 +103,8 @@ class Deps:
     switch_market("simulator" or "replay") asks the supervisor to start the engine again on it;
     no_switch: one sentence why that cannot be, empty when it can.
     count(series, amount), observe(series, ns) and gauge(series, value) write the front's own line
-    of the board. now_ns: monotonic clock; realtime_ns: wall clock, for latencies only.
+    of the board. now_ns: monotonic clock; engine_ns: engine time, as alerts are stamped with it.
+    max_skew_ms: how far engine time may be from the wall clock before that degrades it.
     """
 
     tables: EngineTables
@@ -113,9 +114,10 @@ class Deps:
     stream: StreamInfo
     switch_market: Callable[[str], None]
     now_ns: Callable[[], int]
-    realtime_ns: Callable[[], int]
+    engine_ns: Callable[[], int]
     no_switch: str = ""
     speed: float = 1.0
+    max_skew_ms: int = 250
     host: str = "127.0.0.1"
     port: int = 8080
     auth: str = "none"

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from aiohttp import web
 
-from engine.domain.records import DECISION_LAGGING, DECISION_UNRECORDED
+from engine.domain.degraded import CLOCK_SKEW, reasons
 from web.deps import KEY, Front, Telemetry
 from web.problems import Problem, json_response
 from web.reading import NoCycleError, TornError, read_head
@@ -45,7 +45,8 @@ def look(front: Front) -> Health:
     if not telemetry.roles:
         waiting.append("No role has started yet.")
     if head is not None:
-        degraded += _flags(int(head["flags"]))
+        skew_ns = telemetry.counters.get("bars", {}).get(CLOCK_SKEW, 0)
+        degraded += reasons(int(head["flags"]), skew_ns, front.deps.max_skew_ms)
     if front.closed_reason:
         state = "closed"
     elif cold or not telemetry.roles:
@@ -62,36 +63,27 @@ def _head(front: Front) -> np.void | None:
         return None
 
 
-def _flags(flags: int) -> list[str]:
-    reasons = []
-    if flags & DECISION_UNRECORDED:
-        reasons.append("The recorder fell behind: this stream is no longer recorded.")
-    if flags & DECISION_LAGGING:
-        reasons.append("A feed lags: the last cycle was decided without waiting for it.")
-    return reasons
-
-
 async def get_live(request: web.Request) -> web.Response:
     """200 as long as this process answers at all."""
     return json_response({"status": "live"})
 
 
 async def get_ready(request: web.Request) -> web.Response:
-    """200 after warm-up with every role beating, else 503 with the first reason."""
+    """200 after warm-up with every role beating, with what degrades it, else 503 and one reason."""
     health = look(request.app[KEY])
     if health.waiting_for:
         raise Problem(503, health.waiting_for[0], {"Retry-After": "1"})
-    return json_response({"status": "ready", "n": _n(health)})
+    return json_response({"status": "ready", "n": _n(health), "degraded": health.degraded})
 
 
 async def get_health(request: web.Request) -> web.Response:
     """The summary for people and probes: 200 for ok and degraded, 503 for starting and closed."""
     front = request.app[KEY]
     health = look(front)
-    reasons = list(dict.fromkeys(health.waiting_for + health.degraded))
+    told = list(dict.fromkeys(health.waiting_for + health.degraded))
     if front.closed_reason:
-        reasons = [front.closed_reason]
-    document: dict[str, Any] = {"status": health.state, "n": _n(health), "reasons": reasons}
+        told = [front.closed_reason]
+    document: dict[str, Any] = {"status": health.state, "n": _n(health), "reasons": told}
     return json_response(document, 200 if health.state in {"ok", "degraded"} else 503)
 
 

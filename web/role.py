@@ -17,7 +17,7 @@ from engine.storage.ports import AlertAt
 from engine.storage.sqlite import SqliteAlertReader
 from ipc.policy import EXIT_BAD_CONFIG, EXIT_FAILED
 from ipc.roles import RoleContext
-from shm.clock import monotonic_ns, realtime_ns
+from shm.clock import monotonic_ns
 from web.app import make_app
 from web.deps import KEY, Deps
 from web.limits import Limits
@@ -126,7 +126,8 @@ def make_deps(ctx: RoleContext, limits: Limits | None = None) -> Deps:
         ),
         no_switch=running.no_switch,
         now_ns=monotonic_ns,
-        realtime_ns=realtime_ns,
+        engine_ns=running.clock.now_ns,
+        max_skew_ms=config.clock.max_skew_ms,
         speed=1.0 if running.stream.live else config.feed.speed,
         host=config.web.host,
         port=config.web.port,

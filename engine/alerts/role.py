@@ -58,7 +58,9 @@ class Desk:
             if self._spool.cut_bytes:
                 self._ctx.log.warning("spool_cut", bytes=self._spool.cut_bytes)
         self._capped = 0
-        return AlertService(running.tables, running.stream, self._spool, self._store)
+        return AlertService(
+            running.tables, running.stream, self._spool, self._store, running.clock
+        )
 
     def _held_up(self, error: SpoolError | SpoolFullError | StoreError) -> None:
         """Say it; open again what cannot be used any more. A file that is no spool ends the

@@ -20,6 +20,7 @@ from engine.storage.errors import SpoolFullError, StoreError
 from engine.storage.ports import AlertStore, StoredAlert
 from engine.storage.spool import Spool
 from shm import clock
+from shm.engine_clock import EngineClock
 from shm.fences import read_word, write_word
 from shm.words import WORD_STRIDE
 
@@ -40,7 +41,12 @@ class AlertService:
     """
 
     def __init__(
-        self, tables: EngineTables, stream: StreamInfo, spool: Spool, store: AlertStore
+        self,
+        tables: EngineTables,
+        stream: StreamInfo,
+        spool: Spool,
+        store: AlertStore,
+        engine_clock: EngineClock,
     ) -> None:
         self._tables = tables
         self._stream = stream
@@ -49,7 +55,7 @@ class AlertService:
         self._store = store
         self._stored_to = spool.base
         # Stamps are engine time, like recv_ns and decided_ns: stepping the wall clock bends none.
-        self._anchor = clock.Anchor(stream.anchor_ns)
+        self._clock = engine_clock
         self._store_again_ns = 0
         self.stored = store.count(stream.stream_id)
         self.fired = self.suppressed = self.capped = 0
@@ -126,7 +132,7 @@ class AlertService:
     def _records(self, cycle: MergedCycle) -> list[StoredAlert]:
         decision = self._tables.decisions.copy(cycle.n - 1, cycle.n)
         decided_ns = None if decision is None else int(decision[0]["decided_ns"]) or None
-        committed_ns = clock.engine_now_ns(self._anchor)
+        committed_ns = self._clock.now_ns()
         return [
             StoredAlert(
                 alert_id=alert.alert_id,
@@ -149,7 +155,7 @@ class AlertService:
             return False
         alerts = []
         position = self._stored_to
-        stored_ns = clock.engine_now_ns(self._anchor)
+        stored_ns = self._clock.now_ns()
         for after, payload in self._spool.read(position):
             alerts.append(msgspec.structs.replace(_decode(payload), stored_ns=stored_ns))
             position = after

@@ -44,14 +44,22 @@ def grid_floor(t_ns: int, interval_ns: int) -> int:
 
 
 def next_live(
-    t_ns: int, now_ns: int, wait_ns: int, interval_ns: int, marks: Sequence[int]
+    t_ns: int,
+    now_ns: int,
+    wait_ns: int,
+    interval_ns: int,
+    marks: Sequence[int],
+    moved_ns: int = 0,
 ) -> int | None:
     """Grid point to decide now in live mode, None while it is too early.
 
     The latest one not after now that every watermark has reached; if that is none, the latest one
-    that has been waited for long enough.
+    that has been waited for long enough. moved_ns: engine time just after the clock was moved. The
+    watermarks lie before it then, and no feed lags for that: each gets wait_ns to take it over.
     """
     reached = grid_floor(min(now_ns, *marks), interval_ns)
-    waited = grid_floor(now_ns - wait_ns - 1, interval_ns)
-    due = max(reached, waited)
+    waited_ns = now_ns - wait_ns - 1
+    if waited_ns < moved_ns and reached < grid_floor(moved_ns, interval_ns):
+        return None
+    due = max(reached, grid_floor(waited_ns, interval_ns))
     return due if due > t_ns else None

@@ -6,6 +6,7 @@ import numpy as np
 from engine.bars.stage import GATE, BarsStage
 from engine.config.running import Running
 from engine.domain import records
+from engine.domain.degraded import CLOCK_SKEW, skew_reason
 from engine.domain.tables import FLOW_UNRECORDED
 from ipc.roles import RoleContext
 from shm import clock
@@ -26,28 +27,31 @@ class _Bars:
         self.tables = running.tables
         self.live = running.stream.live
         self.interval_ns = running.stream.interval_ns
-        self.anchor = clock.Anchor(running.stream.anchor_ns)
+        self.clock = running.clock
         self.wait_ns = running.config.feed.watermark_wait_ms * 1_000_000
+        self.max_skew_ms = running.config.clock.max_skew_ms
         self.stage = BarsStage(self.tables)
         self.stage.recover()
         self.awake = ["indicators", "recorder"]  # the scan workers wait for the indicators
         self.waiting: np.void | None = None
         self.blocked_ns = clock.monotonic_ns()
-        self.unrecorded = False
+        self.unrecorded = self.skewed = False
+        # Who moved it may have died before it decided; a resume finds a new anchor, too.
+        moved = self.live and self.stage.reanchored(self.clock.anchor_ns())
+        self.moved_ns = self.clock.now_ns() if moved else 0
 
     def decide(self) -> np.void | None:
-        now_ns = clock.engine_now_ns(self.anchor)
         flags = records.DECISION_UNRECORDED if self.is_unrecorded() else 0
         if not self.live:
-            return self.stage.decide_replay(flags, now_ns)
+            return self.stage.decide_replay(flags, self.clock.now_ns())
+        slept_ns = self.clock.move()
+        now_ns = self.clock.now_ns()
+        if slept_ns:
+            self.moved_ns = now_ns
+            self.ctx.log.warning("reanchored", slept_s=slept_ns / 1e9)
         return self.stage.decide_live(
-            now_ns, self.wait_ns, flags | self.reanchored(), self.anchor.offset_ns, now_ns
+            now_ns, self.wait_ns, flags, self.clock.anchor_ns(), self.moved_ns
         )
-
-    def reanchored(self) -> int:
-        """The first decision after a resume says that the clock has a new anchor."""
-        resumed_n = self.ctx.shared.stream.resumed_n
-        return records.DECISION_REANCHORED if 0 < resumed_n == self.stage.n else 0
 
     def is_unrecorded(self) -> bool:
         """True once the recorder gave up or was overtaken; said once."""
@@ -121,8 +125,19 @@ class _Bars:
         telemetry.set("rules_version", int(decision["rules_version"]))
         ring = self.tables.ticks.rings[0]
         telemetry.set("ring_depth", ring.tail() - ring.gate("bars"))
+        if self.live:
+            self.measure_skew()
         if int(decision["flags"]) & records.DECISION_END:
             ctx.log.info("stream_ended", n=n)
+
+    def measure_skew(self) -> None:
+        """The wall clock beside engine time: shown, told when it goes too far, never followed."""
+        skew_ns = self.clock.skew_ns()
+        self.ctx.telemetry.set(CLOCK_SKEW, skew_ns)
+        reason = skew_reason(skew_ns, self.max_skew_ms)
+        if reason and not self.skewed:
+            self.ctx.log.warning("clock_skew", reason=reason)
+        self.skewed = bool(reason)
 
     def sleep_s(self) -> float:
         """Until the next grid point when live, else until somebody wakes us."""
@@ -130,7 +145,7 @@ class _Bars:
             return _BLOCKED_S
         if not self.live:
             return _IDLE_S
-        now_ns = clock.engine_now_ns(self.anchor)
+        now_ns = self.clock.now_ns()
         due_ns = (now_ns // self.interval_ns + 1) * self.interval_ns
         return min((due_ns - now_ns) / 1e9, _IDLE_S)
 

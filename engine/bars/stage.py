@@ -180,22 +180,31 @@ class BarsStage:
         return self._write(t_ns, ends, marks, flags, 0, decided_ns)
 
     def decide_live(
-        self, now_ns: int, wait_ns: int, flags: int = 0, anchor_ns: int = 0, decided_ns: int = 0
+        self, now_ns: int, wait_ns: int, flags: int = 0, anchor_ns: int = 0, moved_ns: int = 0
     ) -> np.void | None:
         """Write the next decision at engine time now_ns; None while it is too early or gated.
 
         T_k is the latest grid point that every watermark has reached or that has been waited for
         longer than wait_ns; then lagging rings are cut at their tail and the record says so.
-        flags: DECISION_UNRECORDED, DECISION_REANCHORED or 0.
+        flags: DECISION_UNRECORDED or 0. anchor_ns: the clock's; a decision with another one than
+        the decision before it is DECISION_REANCHORED. moved_ns: see `next_live`.
         """
         pending = self._pending()
         if pending is not None or not self._may_decide():
             return pending
         marks = [ring.mark() for ring in self.tables.ticks.rings]
-        t_ns = next_live(int(self._head[HEAD["t_ns"]]), now_ns, wait_ns, self._interval_ns, marks)
+        before_ns = int(self._head[HEAD["t_ns"]])
+        t_ns = next_live(before_ns, now_ns, wait_ns, self._interval_ns, marks, moved_ns)
         if t_ns is None:
             return None
-        return self._write(t_ns, self._end_cursors(t_ns), marks, flags, anchor_ns, decided_ns)
+        if self.reanchored(anchor_ns):
+            flags |= records.DECISION_REANCHORED
+        return self._write(t_ns, self._end_cursors(t_ns), marks, flags, anchor_ns, now_ns)
+
+    def reanchored(self, anchor_ns: int) -> bool:
+        """True when the engine clock was moved since the newest cycle was decided."""
+        found = find_decision(self.tables.decisions, self.n)
+        return found is not None and int(found[1]["anchor_ns"]) != anchor_ns
 
     @property
     def _interval_ns(self) -> int:

@@ -24,7 +24,7 @@ _GROUPS = (
     ("indicators", ("indicator_",)),
     ("metric columns", ("metric_",)),
     ("rule truth and cooldowns", ("truth", "cooldowns", "scan_")),
-    ("rings", ("ticks", "decisions", "bar_ring", "flow")),
+    ("rings", ("ticks", "decisions", "bar_ring", "flow", "clock")),
     ("alert lanes", ("lane",)),
     ("compiled rules", ("rules",)),
     ("names and reference data", ("names", "feed_names", "reference", "session")),

@@ -7,6 +7,7 @@ from engine.config.schema import Config
 from engine.domain.stream import StreamInfo
 from engine.domain.tables import EngineTables
 from shm.board import Board
+from shm.engine_clock import EngineClock
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,6 +25,11 @@ class Running:
     data_dir: Path
     arguments: tuple[str, ...] = ()
     no_switch: str = ""
+
+    @property
+    def clock(self) -> EngineClock:
+        """Engine time of a live stream; in a replay it paces and stamps, and is never moved."""
+        return EngineClock(self.tables.clock)
 
     @property
     def alerts_path(self) -> Path:

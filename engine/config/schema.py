@@ -222,6 +222,19 @@ class MarketSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_
     ] = "XNYS"
 
 
+class ClockSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Engine time of a live stream."""
+
+    max_skew_ms: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=3_600_000,
+            description="Live only: difference to the wall clock from which it is degraded.",
+        ),
+    ] = 250
+
+
 class RulesSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """The rules and their bounds."""
 
@@ -361,6 +374,7 @@ class Config(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     simulator: SimulatorSection = SimulatorSection()
     bars: BarsSection = BarsSection()
     market: MarketSection = MarketSection()
+    clock: ClockSection = ClockSection()
     rules: RulesSection = RulesSection()
     tape: TapeSection = TapeSection()
     web: WebSection = WebSection()

@@ -24,7 +24,6 @@ class StreamInfo(msgspec.Struct, frozen=True):
     feeds: int = 1
     resumed_n: int = 0
     end_ns: int | None = None  # the input ends there (exclusive); None: with the recording
-    anchor_ns: int = 0  # engine clock of a live stream: CLOCK_MONOTONIC + anchor_ns
 
     @property
     def interval_ms(self) -> int:

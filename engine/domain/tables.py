@@ -13,6 +13,7 @@ from engine.domain.sizes import Sizes
 from shm.arena import Arena
 from shm.blob import Blob
 from shm.cells import Cells
+from shm.engine_clock import CLOCK_WORDS
 from shm.lane import Lane
 from shm.names import Names
 from shm.ring import Ring, RingFamily
@@ -125,6 +126,7 @@ class EngineTables:
     decisions: Ring
     bar_ring: Ring
     flow: np.ndarray
+    clock: np.ndarray
     cell: CellTable
     history: Histories
     indicators: IndicatorTable
@@ -217,6 +219,7 @@ def allocate(arena: Arena, sizes: Sizes, columns: Columns) -> EngineTables:
             arena, "bar_ring", records.BAR_EVENT, _power_of_two(2 * sizes.bar_events), BAR_GATES
         ),
         flow=words(arena, "flow", FLOW_WORDS),
+        clock=words(arena, "clock", CLOCK_WORDS),
         cell=cell,
         history=_histories(arena, sizes),
         indicators=_indicators(arena, sizes, columns),

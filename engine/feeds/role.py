@@ -4,11 +4,33 @@ from engine.config.running import Running
 from engine.feeds.registry import open_provider
 from engine.feeds.stage import FeedStage
 from ipc.roles import RoleContext
-from shm import clock
+from shm.engine_clock import EngineClock
 from shm.ring import Ring
 
 _PACE_S = 0.001  # a paced feed publishes this often: its ticks are due all the time
 _IDLE_WAIT_S = 0.05
+
+
+class Stamps:
+    """Engine time for one stage: its anchor changes between two steps only, and the stage is told.
+
+    The tape of a live provider would rush through the time suspended if it found out by itself.
+    """
+
+    def __init__(self, clock: EngineClock) -> None:
+        self._clock = clock
+        self._anchor_ns = clock.anchor_ns()
+
+    def now_ns(self) -> int:
+        """Engine time by the anchor followed so far."""
+        return self._clock.clocks.monotonic_ns() + self._anchor_ns
+
+    def follow(self, stage: FeedStage) -> None:
+        """Take the anchor over that bars may have moved."""
+        moved_ns = self._clock.anchor_ns() - self._anchor_ns
+        if moved_ns:
+            stage.clock_moved(moved_ns)
+            self._anchor_ns += moved_ns
 
 
 def main(ctx: RoleContext) -> None:
@@ -22,18 +44,17 @@ def main(ctx: RoleContext) -> None:
     provider = open_provider(
         running.config, stream.start_ns, stream.end_ns, report, session=tables.session
     )
-    anchor = clock.Anchor(stream.anchor_ns)
     ring = tables.ticks.rings[ctx.instance]
     names = tables.feed_names[ctx.instance]
-    stage = FeedStage(
-        ring, names, provider, running.config.feed.speed, lambda: clock.engine_now_ns(anchor)
-    )
+    stamps = Stamps(running.clock)
+    stage = FeedStage(ring, names, provider, running.config.feed.speed, stamps.now_ns)
     stage.recover()
     at_full_speed = running.config.feed.speed == 0 and not provider.live
     ctx.running()
     ended = refused = False
     while not ctx.should_stop():
         ctx.beat()
+        stamps.follow(stage)
         mark = ring.mark()
         if stage.step():
             if _concerns_bars(ring, mark, stream.interval_ns):

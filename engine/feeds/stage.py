@@ -129,6 +129,11 @@ class FeedStage:
         self._fill()
         return self._move_mark(now_ns, tape_ns, done) or done
 
+    def clock_moved(self, by_ns: int) -> None:
+        """Engine time jumped over a suspend, which no tick of a live tape belongs to: it goes on
+        where it was left. Call it between two steps, before now_ns shows the jump."""
+        self._wall0_ns += by_ns
+
     def tape_ns(self, now_ns: int) -> int:
         """Tape time at a wall time: everything up to it is due."""
         if self._speed == 0:

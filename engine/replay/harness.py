@@ -54,8 +54,12 @@ class Harness:
 
     def cycle(self, decision: np.void) -> None:
         """One whole cycle of a decision that is in the decision ring."""
-        tables = self.tables
         self.bars.execute(decision)
+        self.follow(decision)
+
+    def follow(self, decision: np.void) -> None:
+        """What everybody else does with a cycle that bars has executed."""
+        tables = self.tables
         n = int(decision["n"])
         self.indicators.step(n)
         if self.scans:

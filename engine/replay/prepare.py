@@ -38,6 +38,7 @@ from engine.storage.ports import StoredAlert
 from engine.storage.sqlite import SqliteAlertStore, SqliteBarStore
 from ipc.logs import Log
 from shm import clock
+from shm.engine_clock import EngineClock
 from shm.fences import write_word
 from shm.words import WORD_STRIDE
 
@@ -52,14 +53,16 @@ def stream_directory(data_dir: Path, stream_id: str) -> Path:
 def prepare(
     config: Config, tables: EngineTables, data_dir: Path, compiled: CompiledRules, log: Log
 ) -> StreamInfo:
-    """Fill the tables so that the roles can start. Raises EngineError when no stream can be
-    begun."""
+    """Fill the tables so that the roles can start, and start engine time. Raises EngineError when
+    no stream can be begun."""
     found = _resumable(config, data_dir, log)
     if found is not None:
         stream = _resume(config, tables, data_dir, *found, log)
         _renew_rules(tables, compiled, log)
-        return stream
-    return _begin(config, tables, data_dir, compiled, log)
+    else:
+        stream = _begin(config, tables, data_dir, compiled, log)
+    EngineClock(tables.clock).start()
+    return stream
 
 
 # -- resuming ------------------------------------------------------------------------------------
@@ -226,7 +229,6 @@ def _info(
         interval_ns=header.interval_ns,
         feeds=header.feeds,
         resumed_n=resumed_n,
-        anchor_ns=clock.Anchor.take().offset_ns,
     )
 
 

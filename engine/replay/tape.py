@@ -356,9 +356,9 @@ def _sync_directory(path: Path) -> None:
 
 
 def info(path: Path) -> dict[str, Any]:
-    """What `tapescan tape info` prints: header, cycles, ticks, rule versions, first and last T_k,
-    how it ends."""
-    cycles = ticks = blocks = 0
+    """What `tapescan tape info` prints: header, cycles, ticks, rule versions, how often the
+    clock got a new anchor, first and last T_k, how it ends."""
+    cycles = ticks = blocks = reanchored = 0
     first_ns = last_ns = last_n = 0
     versions: list[int] = []
     state = "open"
@@ -368,6 +368,8 @@ def info(path: Path) -> dict[str, Any]:
             if block.kind == CYCLES:
                 cycles += len(block.decisions)
                 ticks += sum(len(part) for part in block.ticks)
+                flags = block.decisions["flags"]
+                reanchored += int(np.count_nonzero(flags & records.DECISION_REANCHORED))
                 first_ns = first_ns or int(block.decisions[0]["t_ns"])
                 last_ns, last_n = int(block.decisions[-1]["t_ns"]), block.last_n
             elif block.kind == RULES:
@@ -383,6 +385,7 @@ def info(path: Path) -> dict[str, Any]:
         "last_n": last_n,
         "ticks": ticks,
         "rules_versions": versions,
+        "reanchored": reanchored,
         "first_t_ns": first_ns,
         "last_t_ns": last_ns,
         "state": state,

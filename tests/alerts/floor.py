@@ -14,6 +14,7 @@ from engine.rules.model import Condition, Rule
 from engine.storage.ports import AlertStore
 from engine.storage.spool import Spool, Syscalls
 from engine.storage.stub import MemoryAlertStore
+from shm.engine_clock import EngineClock
 from shm.fences import read_word, write_word
 from shm.words import WORD_STRIDE
 from tests.scan.world import SECOND_NS, START_NS, Symbol, World
@@ -110,7 +111,10 @@ class Floor(World):
         return all(lane.head() == lane.tail() for lane in self.tables.lanes)
 
     def service(self, spool: Spool, store: AlertStore | None = None) -> AlertService:
-        return AlertService(self.tables, STREAM, spool, store or MemoryAlertStore())
+        engine_clock = EngineClock(self.tables.clock)
+        return AlertService(
+            self.tables, STREAM, spool, store or MemoryAlertStore(), engine_clock
+        )
 
 
 def market(seed: int) -> dict[str, Symbol]:

@@ -13,6 +13,7 @@ from engine.alerts.role import Desk
 from engine.storage.errors import SpoolError, StoreError
 from engine.storage.spool import Spool
 from engine.storage.sqlite import SqliteAlertReader, SqliteAlertStore
+from shm.engine_clock import EngineClock
 from tests.alerts.floor import STREAM, Floor, market
 from tests.storage.failing_disk import FailingCalls, Trap
 
@@ -25,7 +26,7 @@ class Context:
     def __init__(self, floor: Floor, place: Path) -> None:
         self.shared = SimpleNamespace(
             tables=floor.tables, stream=STREAM, alerts_path=place / "alerts.db",
-            spool_path=place / "alerts.spool",
+            spool_path=place / "alerts.spool", clock=EngineClock(floor.tables.clock),
         )  # fmt: skip
         self.errors: list[str] = []
         self.counted: Counter[str] = Counter()

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from engine.domain.records import GAP_BAR_SHIFT, GAP_SECOND, NS_PER_MINUTE, NS_PER_SECOND
 from engine.indicators.registry import INDICATORS
-from engine.metrics.entry import HISTORY, INDICATOR, TIME
+from engine.metrics.entry import HISTORY, INDICATOR, TIME, Metric
 from engine.metrics.reach import (
     BARS,
     CLOSED_MINUTES,
@@ -121,7 +121,7 @@ WHOLE = [metric for metric in METRICS if metric.source != HISTORY]
 
 
 @pytest.mark.parametrize("metric", WHOLE, ids=lambda metric: metric.name)
-def test_a_metric_reaches_at_least_as_far_as_its_inputs(metric) -> None:  # type: ignore[no-untyped-def]
+def test_a_metric_reaches_at_least_as_far_as_its_inputs(metric: Metric) -> None:
     names = {one.name: one for one in METRICS}
     chance = np.random.default_rng(metric.column)
     for _ in range(200):

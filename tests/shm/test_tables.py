@@ -15,7 +15,6 @@ from shm.blob import CRC, LENGTH, VERSION, Blob
 from shm.board import Board, bucket_upper_ns, count, cumulative, mean_ns, merge, quantile
 from shm.board_nb import BUCKETS, MAX, bucket_nb
 from shm.cells import Cells
-from shm.clock import Anchor, engine_now_ns, realtime_ns
 from shm.errors import BlobError, BlobFull, BoardError, NamesError, RingError, SegmentError
 from shm.fences import read_word, write_word
 from shm.names import Names
@@ -285,11 +284,3 @@ def test_an_empty_histogram_knows_nothing():
     empty = merge([])
     assert math.isnan(quantile(empty, 0.5))
     assert math.isnan(mean_ns(empty))
-
-
-# -- clocks --------------------------------------------------------------------------------------
-def test_engine_time_follows_the_wall_clock_from_its_anchor():
-    anchor = Anchor.take()
-    assert abs(engine_now_ns(anchor) - realtime_ns()) < 10**9
-    assert abs(anchor.skew_ns()) < 10**9
-    assert engine_now_ns(Anchor(anchor.offset_ns + 10**12)) - realtime_ns() > 9 * 10**11

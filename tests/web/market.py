@@ -181,7 +181,7 @@ class Market:
             tables=self.tables, metrics=index, alerts=self.store,
             telemetry=lambda: read_board(self.board, self.now_ns, 5000), stream=stream,
             switch_market=self.switched.append, now_ns=lambda: self.now_ns,
-            realtime_ns=lambda: self.wall_ns, speed=10.0, port=port, limits=FAST,
+            engine_ns=lambda: self.wall_ns, speed=10.0, port=port, limits=FAST,
         )  # fmt: skip
         return dataclasses.replace(made, **changes)
 

@@ -109,7 +109,7 @@ class Hub:
         deps = self._state.front.deps
         deps.count("alerts_delivered_total", 1)
         if stored_ns is not None:
-            deps.observe("alert_delivery_latency_seconds", max(0, deps.realtime_ns() - stored_ns))
+            deps.observe("alert_delivery_latency_seconds", max(0, deps.engine_ns() - stored_ns))
 
     async def alerts_snapshot(self) -> tuple[int, bytes]:
         """Seq to follow from and the `snapshot` message with the newest alerts."""

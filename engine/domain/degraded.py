@@ -1,0 +1,31 @@
+"""Why a running engine is degraded: the sentences that the page, the probes and the status tell."""
+
+from engine.domain.records import DECISION_LAGGING, DECISION_UNRECORDED
+
+CLOCK_SKEW = "clock_skew_seconds"  # gauge of bars on the board, ns
+
+
+def reasons(flags: int, skew_ns: int, max_skew_ms: int) -> list[str]:
+    """One sentence each, none for a healthy engine.
+
+    flags: of the newest cycle. skew_ns: wall clock less engine time. max_skew_ms: how much of it is
+    well (clock.max_skew_ms).
+    """
+    found = []
+    if flags & DECISION_UNRECORDED:
+        found.append("The recorder fell behind: this stream is no longer recorded.")
+    if flags & DECISION_LAGGING:
+        found.append("A feed lags: the last cycle was decided without waiting for it.")
+    skew = skew_reason(skew_ns, max_skew_ms)
+    return [*found, skew] if skew else found
+
+
+def skew_reason(skew_ns: int, max_skew_ms: int) -> str:
+    """The sentence about a wall clock too far from engine time, empty when it is near enough."""
+    if abs(skew_ns) <= max_skew_ms * 1_000_000:
+        return ""
+    side = "ahead of" if skew_ns > 0 else "behind"
+    return (
+        f"The wall clock is {abs(skew_ns) / 1e9:.3f} s {side} engine time, more than "
+        f"clock.max_skew_ms = {max_skew_ms}: check it, then restart the engine to take it over."
+    )
