@@ -6,27 +6,25 @@ from typing import Any
 from engine.config import memory
 from engine.config.schema import Config
 from engine.replay.builder import columns, sizes_of
+from engine.rules.cost import set_ns
 from engine.rules.files import load_rules
-from engine.rules.limits import Limits
+from engine.rules.limits import limits_of
 from ipc.telemetry import create_board
 from shm.segments import room
 
 
 def report(config: Config) -> dict[str, Any]:
     """Memory by group, processes, free room, rules and cycle estimate; raises RuleError."""
-    rules = load_rules(
-        Path(config.rules.path), Limits(config.rules.max_rules, config.rules.max_leaves)
-    )
+    rules = load_rules(Path(config.rules.path), limits_of(config))
     sizes, asked = sizes_of(config), columns()
     # supervisor aside: the feeds, bars, indicators, scan workers, alerts, recorder, web
     keys = [f"role{number}" for number in range(sizes.feeds + sizes.workers + 5)]
     rows = memory.measure(sizes, asked, lambda arena: create_board(arena, keys))
-    comparisons = sum(len(rule.conditions) for rule in rules)
     return {
         "memory": rows,
         "roles": len(keys),
         "process_bytes": memory.process_bytes(len(keys)),
         "room_bytes": min(room()),
         "rules": len(rules),
-        "cycle": memory.estimate_cycle(config, sizes, asked.metrics, comparisons, len(rules)),
+        "cycle": memory.estimate_cycle(config, sizes, asked.metrics, len(rules), set_ns(rules)),
     }

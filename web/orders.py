@@ -13,7 +13,7 @@ from engine.domain.tables import (
 from engine.errors import EngineError
 from engine.rules.compiler import compile_rules
 from engine.rules.files import load_rules
-from engine.rules.limits import Limits
+from engine.rules.limits import limits_of
 from engine.rules.pack import pack
 from ipc.policy import EXIT_BAD_CONFIG, EXIT_FAILED
 from ipc.roles import RoleContext
@@ -46,8 +46,7 @@ def reload_rules(config: Config, tables: EngineTables) -> dict[str, int]:
     bars takes the newest complete version into its next decision. Raises EngineError (the file or
     a rule in it is wrong), BlobError (too large), BlobFull (older versions are still needed).
     """
-    limits = Limits(max_rules=config.rules.max_rules, max_leaves=config.rules.max_leaves)
-    compiled = compile_rules(load_rules(Path(config.rules.path), limits))
+    compiled = compile_rules(load_rules(Path(config.rules.path), limits_of(config)))
     content, latest = pack(compiled), tables.rules.latest()
     version = latest
     if tables.rules.read(latest) != content:

@@ -35,7 +35,6 @@ _REST = "other"
 # Measured costs of the cycle's parts, nanoseconds; the slower end of what was seen.
 _ROW_NS = 20.0          # copy one symbol's row into the next cell
 _METRIC_NS = 1.5        # one metric of one symbol
-_COMPARISON_NS = 0.2    # one comparison of one symbol, few of them true
 _TICK_NS = 20.0         # apply one tick
 _REPLAY_TICKS = 2.0     # a second and symbol of a recording: a busy market
 _WAKE_NS = 400_000.0    # wake-ups and Python around the kernels of one cycle
@@ -107,21 +106,21 @@ def process_bytes(roles: int) -> int:
 
 
 def estimate_cycle(
-    config: Config, sizes: Sizes, metrics: int, comparisons: int, rules: int
+    config: Config, sizes: Sizes, metrics: int, rules: int, rules_ns: float
 ) -> CycleEstimate:
     """The time from decision to commit: bars, then the slowest slice of the scan workers.
 
-    metrics: columns; comparisons: conditions of all rules together; rules: how many rules.
+    metrics: columns; rules: how many rules; rules_ns: of all of them together for one symbol.
     """
     interval_s = config.engine.interval_ms / 1000
     simulated = config.feed.provider == "simulator"
     per_s = config.simulator.ticks_per_s if simulated else sizes.capacity * _REPLAY_TICKS
     ticks = per_s * (config.feed.speed or 1.0) * interval_s
     bars_ns = sizes.rows * _ROW_NS + ticks * _TICK_NS
-    scan_ns = sizes.slice_rows * (metrics * _METRIC_NS + comparisons * _COMPARISON_NS)
+    scan_ns = sizes.slice_rows * (metrics * _METRIC_NS + rules_ns)
     seconds = (bars_ns + scan_ns + _WAKE_NS) / 1e9
     assumed = (
-        f"{sizes.rows} symbols, {comparisons} conditions in {rules} rules of which few are true, "
+        f"{sizes.rows} symbols, {rules} rules of {rules_ns:,.1f} ns a symbol together, "
         f"{ticks:,.0f} ticks a cycle, a core for each scan worker ({sizes.workers})"
     )
     return CycleEstimate(seconds, seconds / interval_s, assumed)

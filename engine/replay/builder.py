@@ -30,7 +30,7 @@ from engine.replay.genesis import Genesis, GenesisHeader, empty_arrays, restore,
 from engine.replay.harness import Harness
 from engine.rules.compiler import CompiledRules, compile_rules
 from engine.rules.files import load_rules
-from engine.rules.limits import Limits
+from engine.rules.limits import limits_of
 from engine.rules.pack import pack
 from shm.arena import PrivateArena
 
@@ -76,8 +76,7 @@ def sizes_of(config: Config) -> Sizes:
 
 def load_compiled_rules(config: Config) -> CompiledRules:
     """Read and compile the configured rule file. Raises RuleError naming what is wrong."""
-    limits = Limits(max_rules=config.rules.max_rules, max_leaves=config.rules.max_leaves)
-    return compile_rules(load_rules(Path(config.rules.path), limits))
+    return compile_rules(load_rules(Path(config.rules.path), limits_of(config)))
 
 
 def alert_config(config: Config) -> dict[str, object]:

@@ -16,6 +16,7 @@ _BLANK = re.compile(r"(?:[ \t\r\n]+|#[^\n]*)*")
 _TIME = re.compile(r"[0-9]{1,2}:[0-9]{2}(?![0-9:])")
 _NUMBER = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_FOREIGN = re.compile(r"[^\x00-\x7f]")
 _PERCENT = re.compile(r" *%")
 _MARK = re.compile(r">=|<=|==|!=|[-+*/(),<>]")
 _UNITS: dict[str, tuple[int, Unit]] = {
@@ -112,11 +113,19 @@ class Tokens:
             return self._number(match[0], at)
         for kind, pattern in (("name", _NAME), ("mark", _MARK)):
             if match := pattern.match(self.text, at):
+                if kind == "name" and _FOREIGN.match(self.text, match.end()):
+                    raise self._foreign(match.end())
                 return Token(kind, match[0], at)  # type: ignore[arg-type]
+        raise self._foreign(at)
+
+    def _foreign(self, at: int) -> RuleTextError:
+        """The error for a character that stands in no token; some look like those that do."""
         character = self.text[at]
+        shown = f"U+{ord(character):04X}"
+        if character.isprintable():
+            shown = f"'{character}'" if character.isascii() else f"'{character}' ({shown})"
         hint = f"; write {_HINTS[character]}" if character in _HINTS else ""
-        shown = f"'{character}'" if character.isprintable() else f"U+{ord(character):04X}"
-        raise self.error(at, f"unexpected character {shown}{hint}")
+        return self.error(at, f"unexpected character {shown}{hint}")
 
     def _time(self, text: str, at: int) -> Token:
         hours, minutes = map(int, text.split(":"))
@@ -148,6 +157,8 @@ class Tokens:
         return value
 
     def _length(self, digits: str, unit: str, at: int) -> Token:
+        if unit.startswith("_"):
+            raise self.error(at, f"{cut(digits + unit)} is no number; leave the _ out")
         if unit not in _UNITS:
             sentence = f"{cut(digits + unit)} is no length, expected a unit of ms, s, m or h"
             raise self.error(at, sentence)

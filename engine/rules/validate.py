@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 from engine.metrics.registry import UnknownMetric, resolve
+from engine.rules.cost import rule_fault
 from engine.rules.errors import RuleError
 from engine.rules.limits import DEFAULT_LIMITS, MAX_METRIC_CHARS, Limits
 from engine.rules.model import (
@@ -24,6 +25,7 @@ from engine.rules.model import (
     short_number,
 )
 from engine.rules.reading import ABSENT, Reader
+from engine.rules.rule_set import set_faults
 from engine.rules.tree import Cond
 from engine.rules.universe import UniverseReader
 from engine.rules.values import (
@@ -80,13 +82,15 @@ def read_rules(documents: object, limits: Limits = DEFAULT_LIMITS) -> tuple[Rule
             )
         first_at.setdefault(rule.id, position)
         rules.append(rule)
+    problems = problems or set_faults(rules, limits)
     if problems:
         raise RuleError(tuple(problems))
     return tuple(rules)
 
 
 def read_rule(document: object, limits: Limits = DEFAULT_LIMITS) -> Rule:
-    """Read one rule document. Raises RuleError with every fault found."""
+    """Read one rule document. Raises RuleError with every fault found, but for those that only a
+    set of rules can have (see rule_set)."""
     problems: list[str] = []
     rule = _RuleReader(document, "rule", limits, problems).read()
     if rule is None:
@@ -153,6 +157,8 @@ class _RuleReader(Reader):
             created_at=self.time("created_at"),
             updated_at=self.time("updated_at"),
         )
+        if len(self.problems) == before and (fault := rule_fault(rule, self.limits)):
+            self.complain(fault)
         return rule if len(self.problems) == before else None
 
     def read_id(self) -> str:

@@ -39,7 +39,7 @@ def config(**engine: int) -> Config:
 def test_the_estimate_grows_with_rules_and_shrinks_with_workers() -> None:
     def share(workers: int, comparisons: int) -> float:
         sizes = Sizes(capacity=10_000, workers=workers)
-        return memory.estimate_cycle(config(), sizes, 60, comparisons, 1000).share
+        return memory.estimate_cycle(config(), sizes, 60, 1000, 0.2 * comparisons).share
 
     assert share(1, 3000) > share(1, 300)
     assert share(2, 3000) < share(1, 3000)
@@ -47,9 +47,9 @@ def test_the_estimate_grows_with_rules_and_shrinks_with_workers() -> None:
 
 def test_a_cycle_that_cannot_keep_up_is_refused_and_a_close_one_warned_of() -> None:
     sizes = Sizes(capacity=10_000)
-    tight = memory.estimate_cycle(config(interval_ms=10), sizes, 60, 3000, 1000)
-    hopeless = memory.estimate_cycle(config(interval_ms=5), sizes, 60, 30_000, 10_000)
-    easy = memory.estimate_cycle(config(interval_ms=1000), sizes, 60, 3000, 1000)
+    tight = memory.estimate_cycle(config(interval_ms=10), sizes, 60, 1000, 600.0)
+    hopeless = memory.estimate_cycle(config(interval_ms=5), sizes, 60, 10_000, 6_000.0)
+    easy = memory.estimate_cycle(config(interval_ms=1000), sizes, 60, 1000, 600.0)
     assert (tight.warned, tight.refused) == (True, False)
     assert hopeless.refused
     assert not easy.warned
