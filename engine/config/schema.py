@@ -270,19 +270,12 @@ class RulesSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_o
         Meta(ge=2, le=32, description="Levels of and, or, functions and brackets in one rule."),
     ] = 16
     max_rule_cost_us: Annotated[
-        float,
-        Meta(
-            ge=1.0,
-            le=1e6,
-            description="What one rule can cost in a cycle, as estimated; a dearer one is refused.",
-        ),
+        float, Meta(ge=1.0, le=1e6, description="Estimated time that one rule can take in a cycle.")
     ] = 5_000.0
     max_set_cost_share: Annotated[
         float,
         Meta(
-            ge=0.01,
-            le=1.0,
-            description="Share of the interval that all rules together can cost, as estimated.",
+            ge=0.01, le=1.0, description="Share of the interval that all rules can take, estimated."
         ),
     ] = 0.5
     max_bytes: Annotated[
