@@ -95,7 +95,9 @@ class Grammar:
     def unexpected(self, expected: str) -> RuleTextError:
         """The error for a next token that is not what was expected."""
         found = self.tokens.peek()
-        return self.tokens.error(found.offset, f"expected {expected} but found {found.shown}")
+        nearest = near(found.text, RESERVED) if found.kind == "name" else ""
+        hint = f"; did you mean {nearest}?" if nearest not in {"", found.text} else ""
+        return self.tokens.error(found.offset, f"expected {expected} but found {found.shown}{hint}")
 
     def condition(self) -> Cond:
         """A condition."""
@@ -256,6 +258,9 @@ class Grammar:
         try:
             return resolve(metric)
         except UnknownMetric as error:
+            if name.text.lower() in RESERVED:
+                sentence = f"{name.shown} is no metric; write {name.text.lower()}"
+                raise self.tokens.error(name.offset, sentence) from error
             if metric != name.text and self._near(name.text):
                 raise self._unknown_function(name) from error
             raise self.tokens.error(name.offset, str(error)) from error

@@ -179,6 +179,12 @@ def test_a_canonical_text_is_given_back_as_it_is(text: str) -> None:
         ("(last > 1",
          "line 1 column 10: expected ')' or an operator but found the end of the text"),
         ("last > 1)", "line 1 column 9: expected 'and', 'or' or the end of the text but found ')'"),
+        ("last > 1 adn halted", "line 1 column 10: expected 'and', 'or' or the end of the text but "
+                                "found 'adn'; did you mean and?"),
+        ("last > 1 AND halted", "line 1 column 10: expected 'and', 'or' or the end of the text but "
+                                "found 'AND'; did you mean and?"),
+        ("NOT halted", "line 1 column 1: 'NOT' is no metric; write not"),
+        ("ABS(last) > 1", "line 1 column 1: unknown function 'ABS'; did you mean abs?"),
         ("last = 3", "line 1 column 6: unexpected character '='; write =="),
         ("last ≥ 3", "line 1 column 6: unexpected character '≥' (U+2265); write >="),
         ("last > 3 && halted", "line 1 column 10: unexpected character '&'; write and"),
