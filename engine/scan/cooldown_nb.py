@@ -15,7 +15,9 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit, uint64
 
+from engine.bars.prefetch import prefetch
 from engine.domain.tables import COOL_WORDS
+from engine.rules.evaluate_nb import WORD_BITS
 from engine.scan.bits_nb import clear_bit_nb, set_bit_nb
 from shm.fences import store_release
 
@@ -27,6 +29,7 @@ NS_PER_MS = 1_000_000
 WHEEL_SLOTS = 4096
 SLOT_NS = 100 * NS_PER_MS
 NO_PLACE = -1
+_AHEAD = 16  # places; far enough for a word of the bitmap to come from the last-level cache
 
 # Words of Cooling.state: newest of the places given back, how many there are, first place that was
 # never used, turn of the wheel up to which everything is taken out.
@@ -130,17 +133,30 @@ def rebuild_nb(cooling, table, sorted_uid, sorted_slot, sorted_cooldown_ms, firs
 
 @njit(cache=True, nogil=True)
 def expire_nb(cooling, t_ns):
-    """Take out of bitmap and wheel what no longer cools at t_ns, which never goes back."""
+    """Take out of bitmap and wheel what no longer cools at t_ns, which never goes back.
+
+    The words of the bitmap lie anywhere in megabytes: they are asked for while others are cleared.
+    """
     bits, pair, due, after, heads = (
         cooling.bits, cooling.pair, cooling.due_ns, cooling.after, cooling.heads
     )  # fmt: skip
+    flat, words = bits.reshape(-1), bits.shape[1]
     now = turn_nb(t_ns)
     begin = max(cooling.state[TURNED], now - WHEEL_SLOTS + 1)
     for turn in range(begin, now + 1):
         slot = turn % WHEEL_SLOTS
         place = heads[slot]
         heads[slot] = NO_PLACE
+        ahead = place
+        for _ in range(_AHEAD):
+            if ahead != NO_PLACE:
+                ahead = after[ahead]
         while place != NO_PLACE:
+            if ahead != NO_PLACE:
+                if pair[ahead] >= 0:
+                    word = (pair[ahead] & SYMBOL_MASK) // WORD_BITS
+                    prefetch(flat, (pair[ahead] >> 32) * words + word)
+                ahead = after[ahead]
             following = after[place]
             if due[place] <= t_ns:
                 rule, local = pair[place] >> 32, pair[place] & SYMBOL_MASK

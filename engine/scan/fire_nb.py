@@ -7,6 +7,7 @@ Only set bits are looked at, and nothing shared is written: what cools is marked
 import numpy as np
 from numba import njit, uint64
 
+from engine.bars.prefetch import prefetch
 from engine.domain.records import R_BLIND, R_HALTED, REF_TEST_ISSUE, REFERENCE
 from engine.rules.compiler import FLAG_EDGE, FLAG_HALT
 from engine.rules.evaluate_nb import WORD_BITS
@@ -75,9 +76,23 @@ def gather_nb(bits, word, rank, ranks, count):
 
 
 @njit(cache=True, nogil=True)
+def list_words_nb(true, cooling, rule, listed):
+    """List the words of true, uint64[slice / 64], that hold a set bit, and ask for the words of
+    cooling[rule] that stand beside them, which lie anywhere in megabytes; how many there are."""
+    count = 0
+    for word in range(true.shape[0]):
+        listed[count] = word
+        count += true[word] != uint64(0)
+    flat, first = cooling.reshape(-1), rule * cooling.shape[1]
+    for i in range(count):
+        prefetch(flat, first + listed[i])
+    return count
+
+
+@njit(cache=True, nogil=True)
 def fire_nb(
     roots, before, before_slot, cooldown_ms, flags, known, halted, known_before, cooling, room,
-    first_word, rank, by_rank, ranks, marks, alerts, stamps, counts,
+    first_word, rank, by_rank, listed, ranks, marks, alerts, stamps, counts,
 ):  # fmt: skip
     """Decide the firings of a cycle from the state before it.
 
@@ -87,8 +102,8 @@ def fire_nb(
     cooldown_ms int64[R], flags uint8[R]: see CompiledRules. known, halted: see scope_nb;
     known_before: known in the cycle before. cooling: uint64[R, slice / 64], pairs that still cool;
     those that fire and have a cooldown are added. room: how many more may cool. rank, by_rank:
-    int32[slice], place of a symbol among the tickers and back. ranks: int64[slice]; marks:
-    uint64[slice / 64], zero.
+    int32[slice], place of a symbol among the tickers and back. To work in: listed int64[2,
+    slice / 64], ranks int64[slice]; marks uint64[slice / 64], zero before and after.
 
     Results: alerts int64[cap] and stamps int64[>= room], rule << 32 | symbol id, in order of (rule,
     ticker); stamps are the firings whose rule has a cooldown. counts int64[COUNTS]: alerts
@@ -98,16 +113,23 @@ def fire_nb(
     counts[:] = 0
     first = first_word * WORD_BITS
     last_word = first_word + known.shape[0]
-    for rule in range(cooldown_ms.shape[0]):
+    rules, following = cooldown_ms.shape[0], 0
+    if rules > 0:
+        true = roots[0, first_word:last_word]
+        following = list_words_nb(true, cooling, 0, listed[0])
+    for rule in range(rules):
+        words, left = listed[rule & 1], following
+        if rule + 1 < rules:
+            true = roots[rule + 1, first_word:last_word]
+            following = list_words_nb(true, cooling, rule + 1, listed[1 - (rule & 1)])
         true, cools = roots[rule, first_word:last_word], cooling[rule]
         cool = cooldown_ms[rule] > 0
         edge, names_halt = flags[rule] & FLAG_EDGE != 0, flags[rule] & FLAG_HALT != 0
         slot = before_slot[rule]
         count = 0
-        for word in range(known.shape[0]):
+        for at in range(left):
+            word = words[at]
             bits = true[word]
-            if bits == uint64(0):
-                continue
             counts[TRUE_PAIRS] += ones(bits)
             if edge and slot < 0:
                 continue

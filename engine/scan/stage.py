@@ -48,6 +48,7 @@ class _Work:
     known_before: np.ndarray
     rank: np.ndarray
     by_rank: np.ndarray
+    listed: np.ndarray
     ranks: np.ndarray
     marks: np.ndarray
     alerts: np.ndarray
@@ -63,6 +64,7 @@ def _work(slice_rows: int, places: int, cap: int) -> _Work:
         known_before=np.zeros(words, np.uint64),
         rank=np.arange(slice_rows, dtype=np.int32),
         by_rank=np.arange(slice_rows, dtype=np.int32),
+        listed=np.zeros((2, words), np.int64),
         ranks=np.zeros(slice_rows, np.int64),
         marks=np.zeros(words, np.uint64),
         alerts=np.zeros(cap, np.int64),
@@ -174,8 +176,8 @@ class ScanStage:
         fire_nb(
             truth[n & 1], truth[1 - (n & 1)], self._slots_before(n), rules.cooldown_ms, rules.flags,
             known, work.halted, work.known_before, self.cooldowns.bits, self.cooldowns.room,
-            self.first_word, work.rank, work.by_rank, work.ranks, work.marks, work.alerts,
-            work.stamps, work.counts,
+            self.first_word, work.rank, work.by_rank, work.listed, work.ranks, work.marks,
+            work.alerts, work.stamps, work.counts,
         )  # fmt: skip
         self._fired_n = n
 
