@@ -23,6 +23,8 @@ leaves comments and order alone; `tapescan check-config` says what the configura
 Every setting can be overridden by an environment variable, `TAPESCAN_SECTION__KEY`:
 `TAPESCAN_WEB__PORT=9000`, `TAPESCAN_FEED__LOOP=false`, `TAPESCAN_FEED__HISTORY_DATES=2013-10-07`.
 Secrets never stand in the file: a setting for one takes `env:NAME` or `file:PATH` only.
+
+*Counted* names the series of `/metrics` that grows whenever something runs into the bound.
 """
 
 _TABLE_HEAD = "| key | accepts | default | meaning |\n|---|---|---|---|\n"
@@ -45,7 +47,8 @@ def settings_page() -> str:
 def _row(setting: Setting) -> str:
     accepts = setting.must_be().replace("|", "\\|")
     unit = f" ({setting.unit})" if setting.unit else ""
-    return f"| `{setting.key}` | {accepts}{unit} | {_default(setting.default)} | {setting.doc} |\n"
+    doc = f"{setting.doc} Counted: `{setting.counter}`." if setting.counter else setting.doc
+    return f"| `{setting.key}` | {accepts}{unit} | {_default(setting.default)} | {doc} |\n"
 
 
 def _default(value: Value) -> str:

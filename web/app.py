@@ -17,7 +17,7 @@ from web.ws.hub import HUB, Hub
 def make_app(deps: Deps) -> web.Application:
     """The application for these dependencies; it starts its loops when its runner starts it."""
     app = web.Application(
-        middlewares=middlewares.MIDDLEWARES, client_max_size=deps.limits.body_bytes
+        middlewares=middlewares.MIDDLEWARES, client_max_size=deps.limits.max_body_bytes
     )
     executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
     front = Front(deps, executor, closed_reason=closed_reason(deps.host, deps.auth))

@@ -9,10 +9,12 @@ from typing import Protocol
 
 from aiohttp import web
 
+from engine.config.registry import SETTINGS
+from engine.config.schema_web import WebSection
 from engine.domain.stream import StreamInfo
 from engine.domain.tables import EngineTables
 from engine.storage.ports import AlertAt
-from web.limits import Limits
+from web.problems import Problem
 from web.reading import MetricIndex
 
 
@@ -102,9 +104,10 @@ class Deps:
     telemetry() reads the board; speed: times the recording's pace, 0 as fast as it goes;
     switch_market("simulator" or "replay") asks the supervisor to start the engine again on it;
     no_switch: one sentence why that cannot be, empty when it can.
-    count(series, amount), observe(series, ns) and gauge(series, value) write the front's own line
-    of the board. now_ns: monotonic clock; engine_ns: engine time, as alerts are stamped with it.
-    max_skew_ms: how far engine time may be from the wall clock before that degrades it.
+    limits: the bounds of [web]. count(series, amount), observe(series, ns) and gauge(series, value)
+    write the front's own line of the board. now_ns: monotonic clock; engine_ns: engine time, as
+    alerts are stamped with it. max_skew_ms: how far engine time may be from the wall clock before
+    that degrades it.
     """
 
     tables: EngineTables
@@ -121,7 +124,7 @@ class Deps:
     host: str = "127.0.0.1"
     port: int = 8080
     auth: str = "none"
-    limits: Limits = dataclasses.field(default_factory=Limits)
+    limits: WebSection = dataclasses.field(default_factory=WebSection)
     count: Callable[[str, int], None] = _ignore
     observe: Callable[[str, int], None] = _ignore
     gauge: Callable[[str, int], None] = _ignore
@@ -129,7 +132,10 @@ class Deps:
 
 @dataclasses.dataclass
 class Front:
-    """State of one front: names it answers to, counters, and the executor that reads the store."""
+    """State of one front: names it answers to, counters, and the executor that reads the store.
+
+    counts: what `count` added up since this front began; the totals are on the board.
+    """
 
     deps: Deps
     executor: Executor
@@ -142,6 +148,22 @@ class Front:
     requests_running: int = 0
     errors: int = 0
     counts: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+
+    def count(self, series: str, amount: int = 1) -> None:
+        """Count something that has no labels."""
+        self.counts[series] += amount
+        self.deps.count(series, amount)
+
+    def reached(self, bound: str) -> None:
+        """Count that something ran into a bound, by the key of its setting in [web]."""
+        self.count(SETTINGS[f"web.{bound}"].counter)
+
+    def refuse_over(self, bound: str, key: str, value: int) -> None:
+        """Raise Problem 400 and count if a client's value of a key is above a bound."""
+        most: int = getattr(self.deps.limits, bound)
+        if value > most:
+            self.reached(bound)
+            raise Problem(400, f"{key}: expected a whole number <= {most}.")
 
     def count_request(self, method: str, route: str, status: int) -> None:
         """Count one answered request."""

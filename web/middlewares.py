@@ -1,12 +1,13 @@
 """Around every request: security headers, problem documents, Host and Origin checks, counting."""
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
 from shm.errors import ShmError
-from web.deps import KEY
+from web.deps import KEY, Front
 from web.problems import Problem, problem_response
 from web.reading import NoCycleError, TornError
 
@@ -28,6 +29,7 @@ SECURITY_HEADERS = {
     "X-Frame-Options": "DENY",
     "Server": "tapescan",
 }
+SOCKET = "/ws"
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -39,24 +41,46 @@ async def set_security_headers(request: web.Request, response: web.StreamRespons
 
 @web.middleware
 async def count_requests(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Count the request by route, method and status and bound how many run at once."""
+    """Count the request by route, method and status; bound how many run and how long.
+
+    A WebSocket is a request without an end: web.max_connections bounds it instead.
+    """
     front = request.app[KEY]
     path = request.match_info.route.resource
     route = path.canonical if path is not None else "unmatched"
     method = request.method if request.method in KNOWN_METHODS else "other"
-    if front.requests_running >= front.deps.limits.requests_in_flight:
-        front.count_request(method, route, 429)
-        return problem_response(
+    if route == SOCKET:
+        response = await handler(request)
+    elif front.requests_running >= front.deps.limits.max_requests:
+        front.reached("max_requests")
+        response = problem_response(
             429, "Too many requests are running; try again in a second.", request.path,
             {"Retry-After": "1"},
         )
-    front.requests_running += 1
-    try:
-        response = await handler(request)
-    finally:
-        front.requests_running -= 1
+    else:
+        response = await _bounded(request, handler, front)
     front.count_request(method, route, response.status)
     return response
+
+
+async def _bounded(request: web.Request, handler: Handler, front: Front) -> web.StreamResponse:
+    """Answer within web.request_timeout_ms, also when the body does not come."""
+    front.requests_running += 1
+    timeout_ms = front.deps.limits.request_timeout_ms
+    try:
+        async with asyncio.timeout(timeout_ms / 1e3):
+            return await handler(request)
+    except TimeoutError:
+        front.reached("request_timeout_ms")
+        return problem_response(
+            503, f"The answer was not ready after {timeout_ms} ms.", request.path,
+            {"Retry-After": "1"},
+        )
+    except asyncio.CancelledError:  # by the end of the front, nothing else
+        front.reached("drain_timeout_ms")
+        raise
+    finally:
+        front.requests_running -= 1
 
 
 KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -96,7 +120,9 @@ def _sentence(request: web.Request, error: web.HTTPException) -> str:
         allowed = error.headers.get("Allow", "")
         return f"{request.path} does not take {request.method}; it takes {allowed}."
     if error.status == 413:
-        limit = request.app[KEY].deps.limits.body_bytes
+        front = request.app[KEY]
+        front.reached("max_body_bytes")
+        limit = front.deps.limits.max_body_bytes
         return f"The body is larger than {limit} bytes."
     return f"{error.reason}."
 
@@ -117,7 +143,7 @@ async def check_host_and_origin(request: web.Request, handler: Handler) -> web.S
     if request.headers.get("Host", "").lower() not in front.hosts:
         names = ", ".join(sorted(front.hosts))
         raise Problem(421, f"The Host header is not one of this server's names ({names}).")
-    is_handshake = request.path == "/ws"
+    is_handshake = request.path == SOCKET
     if (is_handshake or request.method not in SAFE_METHODS) and not _same_origin(request):
         origins = ", ".join(sorted(front.origins))
         raise Problem(403, f"The Origin header must be exactly one of {origins}.")

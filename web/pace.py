@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 from web.deps import Histogram
 
+STEP_NS = 1_000_000_000
 RATE_SAMPLES = 5
-QUANTILE_SAMPLES = 60
+QUANTILE_NS = 60 * STEP_NS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,16 +23,22 @@ class Sample:
 
 
 class Pace:
-    """Keeps the last minute of samples, one a second."""
+    """Keeps the last minute of samples, at most one a second and the newest, however often one
+    comes."""
 
     def __init__(self) -> None:
-        self._samples: collections.deque[Sample] = collections.deque(maxlen=QUANTILE_SAMPLES + 1)
+        self._samples: collections.deque[Sample] = collections.deque()
 
     def add(self, sample: Sample) -> None:
         """Add a sample; one that runs backwards (a new stream) starts the window afresh."""
-        if self._samples and sample.n < self._samples[-1].n:
-            self._samples.clear()
-        self._samples.append(sample)
+        kept = self._samples
+        if kept and sample.n < kept[-1].n:
+            kept.clear()
+        if len(kept) > 1 and kept[-1].at_ns - kept[-2].at_ns < STEP_NS:
+            kept.pop()
+        kept.append(sample)
+        while len(kept) > 2 and sample.at_ns - kept[1].at_ns >= QUANTILE_NS:
+            kept.popleft()
 
     def rates(self) -> dict[str, float | None]:
         """Cycles and ticks per second and engine seconds per second; None before two samples."""
@@ -51,9 +58,9 @@ class Pace:
         None when it is not kept."""
         if not self._samples:
             return None
-        last = self._samples[-1].histograms.get(name)
-        first = self._samples[0].histograms.get(name)
-        if last is None or first is None or len(self._samples) <= QUANTILE_SAMPLES:
+        newest, oldest = self._samples[-1], self._samples[0]
+        last, first = newest.histograms.get(name), oldest.histograms.get(name)
+        if last is None or first is None or newest.at_ns - oldest.at_ns < QUANTILE_NS:
             return last
         gained = tuple(b - a for a, b in zip(first.counts, last.counts, strict=True))
         return dataclasses.replace(last, counts=gained)

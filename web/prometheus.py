@@ -51,10 +51,6 @@ class BoardCollector:
         yield requests
         sockets = len(self._state.connections)
         yield GaugeMetricFamily("websocket_connections", "Open WebSockets.", sockets)
-        refused = CounterMetricFamily("websocket_events", "What sockets did.", labels=("event",))
-        for event, count in sorted(front.counts.items()):
-            refused.add_metric((event,), count)
-        yield refused
 
 
 def _plain(series: Series, telemetry: Telemetry) -> Metric:

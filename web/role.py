@@ -20,7 +20,6 @@ from ipc.roles import RoleContext
 from shm.clock import monotonic_ns
 from web.app import make_app
 from web.deps import KEY, Deps
-from web.limits import Limits
 from web.orders import carry_out_orders
 from web.reading import MetricIndex
 from web.telemetry_view import read_board
@@ -29,7 +28,6 @@ from web.ws.hub import HUB
 _Result = TypeVar("_Result")
 
 BEAT_INTERVAL_S = 0.25
-KEEPALIVE_S = 75.0
 DEMO_MARKET = "--demo-market"
 
 
@@ -107,7 +105,7 @@ def market_arguments(arguments: tuple[str, ...], market: str) -> list[str]:
     return [DEMO_MARKET, *kept] if market == "simulator" else kept
 
 
-def make_deps(ctx: RoleContext, limits: Limits | None = None) -> Deps:
+def make_deps(ctx: RoleContext) -> Deps:
     """What the front needs, out of what the supervisor shared."""
     running: Running = ctx.shared
     config = running.config
@@ -132,7 +130,7 @@ def make_deps(ctx: RoleContext, limits: Limits | None = None) -> Deps:
         host=config.web.host,
         port=config.web.port,
         auth=config.web.auth,
-        limits=limits or Limits(),
+        limits=config.web,
         count=ctx.telemetry.count,
         observe=ctx.telemetry.observe,
         gauge=ctx.telemetry.set,
@@ -145,8 +143,8 @@ async def serve(ctx: RoleContext, deps: Deps) -> None:
     runner = web.AppRunner(
         app,
         access_log=None,
-        keepalive_timeout=KEEPALIVE_S,
-        shutdown_timeout=deps.limits.drain_timeout_s,
+        keepalive_timeout=deps.limits.keepalive_timeout_ms / 1e3,
+        shutdown_timeout=deps.limits.drain_timeout_ms / 1e3,
     )
     await runner.setup()
     try:

@@ -16,7 +16,9 @@ SortKey = Literal[
 Direction = Literal["asc", "desc"]
 Ticker = Annotated[str, msgspec.Meta(min_length=1, max_length=24, pattern=r"^[!-~]+$")]
 RuleId = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=r"^[!-~]+$")]
-PageLimit = Annotated[int, msgspec.Meta(ge=1, le=500)]
+# Whole numbers up to what a setting allows: handlers refuse more by Front.refuse_over.
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Positive = Annotated[int, msgspec.Meta(ge=1)]
 RowId = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 
 
@@ -25,7 +27,7 @@ class AlertsQuery(msgspec.Struct, forbid_unknown_fields=True):
 
     symbol: Ticker | None = None
     rule_id: RuleId | None = None
-    limit: PageLimit = 100
+    limit: Positive = 100
     cursor: RowId | None = None
 
 
@@ -33,14 +35,14 @@ class SymbolsQuery(msgspec.Struct, forbid_unknown_fields=True):
     """Query of GET /api/v1/symbols; `cursor` is the last symbol of the page before."""
 
     search: Annotated[str, msgspec.Meta(max_length=24)] = ""
-    limit: PageLimit = 100
+    limit: Positive = 100
     cursor: Ticker | None = None
 
 
 class BarsQuery(msgspec.Struct, forbid_unknown_fields=True):
     """Query of GET /api/v1/symbols/{symbol}; how many final bars to send."""
 
-    bars: Annotated[int, msgspec.Meta(ge=0, le=1024)] = 120
+    bars: Count = 120
 
 
 class NoQuery(msgspec.Struct, forbid_unknown_fields=True):
@@ -68,7 +70,7 @@ class SubscribeMovers(msgspec.Struct, tag="subscribe_movers", forbid_unknown_fie
 
     sort: SortKey = "chg_pct"
     direction: Direction = "desc"
-    limit: Annotated[int, msgspec.Meta(ge=1, le=200)] = 50
+    limit: Positive = 50
 
 
 class UnsubscribeMovers(msgspec.Struct, tag="unsubscribe_movers", forbid_unknown_fields=True):

@@ -33,7 +33,8 @@ class Setting:
     """One key of the configuration.
 
     kind: bool, int, float, text, choice or texts (a list of texts). low, high: inclusive bounds of
-    numbers, for `texts` of the count. form: what a text must look like beyond `pattern`.
+    numbers, for `texts` of the count. form: what a text must look like beyond `pattern`. counter:
+    the telemetry series that counts how often this bound was reached, empty for none.
     """
 
     section: str
@@ -48,6 +49,7 @@ class Setting:
     say: str = ""
     form: str = ""
     path: bool = False
+    counter: str = ""
 
     @property
     def name(self) -> str:
@@ -246,6 +248,7 @@ def _setting(section: str, cls: type, field: msgspec.inspect.Field) -> Setting:
         say=str(extra.get("say", "")),
         form=form,
         path=bool(extra.get("path")),
+        counter=str(extra.get("counter", "")),
     )
 
 

@@ -5,6 +5,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from engine.config.schema_web import WebSection
+
 
 class EngineSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """What is scanned, and how often."""
@@ -252,6 +254,7 @@ class RulesSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_o
             ge=1,
             le=65_536,
             description="Alerts one scan worker commits in one cycle; the rest is counted.",
+            extra={"counter": "alerts_capped_total"},
         ),
     ] = 1024
     max_cooling: Annotated[
@@ -292,26 +295,6 @@ class TapeSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_on
         int,
         Meta(ge=0, le=3650, description="Days after which closed tapes are removed; 0: never."),
     ] = 30
-
-
-class WebSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """The page and the API."""
-
-    host: Annotated[
-        str,
-        Meta(
-            pattern=r"^[A-Za-z0-9.:_-]{1,253}\Z",
-            description="Address that the web server listens on.",
-            extra={"say": "an address or host name"},
-        ),
-    ] = "127.0.0.1"
-    port: Annotated[
-        int, Meta(ge=0, le=65_535, description="TCP port; 0: any free one, told in the log.")
-    ] = 8080
-    auth: Annotated[
-        Literal["none"],
-        Meta(description="none: no sign-in, allowed on a loopback host only."),
-    ] = "none"
 
 
 class LogSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):

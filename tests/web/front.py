@@ -4,14 +4,16 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from aiohttp import ClientSession, ClientWebSocketResponse, web
 from aiohttp.test_utils import unused_port
 
-from tests.web.market import Market
+from tests.web.market import Market, limits
 from web.app import make_app
 from web.app_state import STATE, AppState
+from web.deps import Front
 from web.ws.hub import HUB, Hub
 
 
@@ -65,6 +67,11 @@ class Socket:
                 message: dict[str, Any] = json.loads(await self.raw.receive_str())
                 if message["type"] == kind:
                     return message
+
+
+def idle_front(**changes: Any) -> Front:
+    """A front that serves nobody, for what is built on one."""
+    return Front(Market().deps(0, limits=limits(**changes)), ThreadPoolExecutor(1))
 
 
 @contextlib.asynccontextmanager

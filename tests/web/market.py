@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from engine.config.schema_web import WebSection
 from engine.domain import records
 from engine.domain.sizes import Sizes
 from engine.domain.stream import StreamInfo
@@ -20,7 +21,6 @@ from ipc.telemetry import create_board
 from shm.arena import PrivateArena
 from shm.fences import write_word
 from web.deps import Deps
-from web.limits import Limits
 from web.reading import MetricIndex
 from web.telemetry_view import read_board
 
@@ -186,10 +186,15 @@ class Market:
         return dataclasses.replace(made, **changes)
 
 
-FAST = Limits(
-    movers_interval_ms=30, status_interval_ms=30, poll_interval_ms=15, messages_per_s=1000.0,
-    message_burst=1000, send_timeout_s=0.5, close_timeout_s=0.3, drain_timeout_s=0.3,
+FAST = WebSection(
+    movers_interval_ms=30, status_interval_ms=30, alerts_interval_ms=15, max_messages_per_s=1000,
+    max_burst_messages=1000, send_timeout_ms=500, close_timeout_ms=300, drain_timeout_ms=300,
 )  # fmt: skip
+
+
+def limits(**changes: Any) -> WebSection:
+    """The settings of a front under test with some of them changed, within their bounds."""
+    return msgspec.convert({**msgspec.to_builtins(FAST), **changes}, WebSection)
 
 
 def alert_document(alert_id: str, symbol: str, rule: str, n: int, t_ns: int) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.web.front import RunningFront, running, serve, warm_market
-from tests.web.market import FAST, Market
+from tests.web.market import Market, limits
 
 CASES = json.loads((Path(__file__).parent / "bad_requests.json").read_text())
 BODIES = {"LARGE BODY": '{"market":"' + "x" * 70_000 + '"}'}
@@ -93,8 +93,8 @@ def test_too_many_messages_close_the_socket_with_1008() -> None:
                     await socket.raw.receive()
             assert socket.raw.close_code == 1008
 
-    limits = _limits(messages_per_s=1.0, message_burst=5)
-    serve(warm_market(), scenario, limits=limits)
+    few = limits(max_messages_per_s=1, max_burst_messages=5)
+    serve(warm_market(), scenario, limits=few)
 
 
 def test_a_socket_over_the_connection_limit_is_refused_with_429() -> None:
@@ -109,7 +109,7 @@ def test_a_socket_over_the_connection_limit_is_refused_with_429() -> None:
                 document = await answer.json(content_type=None)
                 assert document["detail"] == "1 connections are open, which is the limit."
 
-    serve(warm_market(), scenario, limits=_limits(connections=1))
+    serve(warm_market(), scenario, limits=limits(max_connections=1))
 
 
 @pytest.mark.parametrize(
@@ -134,10 +134,6 @@ def test_without_sign_in_only_health_is_served(host: str, auth: str, word: str) 
                 assert "only /health is served" in document["reasons"][0]
 
     asyncio.run(whole())
-
-
-def _limits(**changes: Any) -> Any:
-    return type(FAST)(**{**vars(FAST), **changes})
 
 
 def test_an_engine_without_a_cycle_answers_503_with_a_sentence() -> None:

@@ -11,7 +11,7 @@ from playwright.async_api import expect
 
 from tests.web.browser import Tab, find_chromium, tab
 from tests.web.front import RunningFront, running, warm_market
-from tests.web.market import FAST, Market
+from tests.web.market import Market, limits
 from web.app import make_app
 from web.static_files import ROOT
 
@@ -19,9 +19,7 @@ pytestmark = pytest.mark.skipif(
     find_chromium() is None,
     reason="no Chromium on this machine: install chromium or set TAPESCAN_CHROMIUM",
 )
-LIMITS = type(FAST)(
-    **{**vars(FAST), "movers_interval_ms": 150, "status_interval_ms": 150, "send_timeout_s": 5.0}
-)
+LIMITS = limits(movers_interval_ms=150, status_interval_ms=150, send_timeout_ms=5000)
 Scenario = Callable[[RunningFront, Tab], Awaitable[None]]
 
 

@@ -1,82 +1,20 @@
 """The role around the front: beats, wake-ups, orders, an end within a bound."""
 
 import asyncio
-import dataclasses
 import logging
 import socket
-import time
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
-from aiohttp.test_utils import unused_port
 
-from engine.config.running import Running
-from engine.config.schema import Config, RulesSection, WebSection
 from engine.storage.sqlite import SqliteAlertStore
 from ipc.line import Line
-from ipc.logs import Log
-from ipc.messages import Inboxes, Order, Upward
-from ipc.roles import RoleContext, RoleSpec
-from ipc.telemetry import Telemetry
-from ipc.wakeups import Wakeups
-from tests.web.front import warm_market
-from tests.web.market import FAST, Market
+from ipc.messages import Order
+from tests.web.staged import run, stage
 from web import role
 
 RULE = '[{"id":"r1","name":"Up","conditions":[{"metric":"chg_1m_pct","op":">","value":0.5}]}]'
-
-
-@dataclasses.dataclass
-class Stage:
-    """A role context without a supervisor."""
-
-    ctx: RoleContext
-    market: Market
-    upward: Upward
-    inboxes: Inboxes
-    wake: Wakeups
-    port: int
-
-
-def stage(tmp_path: Path, port: int | None = None, arguments: tuple[str, ...] = ()) -> Stage:
-    market = warm_market()
-    port = unused_port() if port is None else port
-    rules = RulesSection(path=str(tmp_path / "rules.json"))
-    config = Config(web=WebSection(port=port), rules=rules)
-    stream = market.deps(port).stream
-    running = Running(config, stream, market.tables, market.board, tmp_path, arguments)
-    spec = RoleSpec("web", "web.role:main", takes_orders=True)
-    wake, inboxes, upward = Wakeups(["web"]), Inboxes(["web"]), Upward()
-    wake.own("web")
-    ctx = RoleContext(
-        spec, shared=running, line=Line(market.board, "web"),
-        telemetry=Telemetry(market.board, "web"), wake=wake,
-        log=Log("web", level="error"), upward=upward, inboxes=inboxes, epoch=1,
-    )  # fmt: skip
-    return Stage(ctx, market, upward, inboxes, wake, port)
-
-
-def run(made: Stage, scenario: Any) -> None:
-    """Serve until the scenario is over, then stop as the supervisor would."""
-
-    async def whole() -> None:
-        task = asyncio.create_task(role.serve(made.ctx, role.make_deps(made.ctx, FAST)))
-        async with asyncio.timeout(15), aiohttp.ClientSession() as session:
-            while made.ctx.line.get(Line.BEAT_NS) < started_ns:
-                await asyncio.sleep(0.02)
-                if task.done():
-                    task.result()
-            await scenario(session, f"http://127.0.0.1:{made.port}")
-            made.ctx.line.set(Line.STOP, 1)
-            made.wake.notify("web")
-            await task
-
-    # The market's board was written long ago or, where the machine is younger, in its future.
-    made.ctx.line.set(Line.BEAT_NS, 0)
-    started_ns = time.monotonic_ns()
-    asyncio.run(whole())
 
 
 def test_the_role_beats_serves_and_stops_when_told(tmp_path: Path) -> None:
@@ -162,7 +100,7 @@ def test_a_taken_port_is_refused_in_one_sentence_with_exit_code_3(tmp_path: Path
     with socket.create_server(("127.0.0.1", 0)) as taken:
         made = stage(tmp_path, taken.getsockname()[1])
         with pytest.raises(role.ListenError, match=r"choose another web\.port") as caught:
-            asyncio.run(role.serve(made.ctx, role.make_deps(made.ctx, FAST)))
+            asyncio.run(role.serve(made.ctx, role.make_deps(made.ctx)))
     assert caught.value.exit_code == 3
 
 

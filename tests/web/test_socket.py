@@ -7,15 +7,11 @@ from typing import Any
 
 import pytest
 
-from tests.web.front import RunningFront, Socket, running, serve, warm_market
-from tests.web.market import FAST, Market
+from tests.web.front import RunningFront, Socket, idle_front, running, serve, warm_market
+from tests.web.market import Market, limits
 from web.ws.alert_feed import AlertFeed
 from web.ws.connection import Connection, SlowClientError
 from web.ws.handler import MessageBudget
-
-
-def limits(**changes: Any) -> Any:
-    return type(FAST)(**{**vars(FAST), **changes})
 
 
 async def seqs(socket: Socket, count: int) -> list[int]:
@@ -94,7 +90,7 @@ def test_a_client_from_the_future_or_too_far_behind_starts_from_a_snapshot(after
             assert (snapshot["resumed"], snapshot["seq"]) == (False, 60)
             assert len(snapshot["data"]) == 50
 
-    serve(market, scenario, limits=limits(alerts_resumed=20))
+    serve(market, scenario, limits=limits(max_resumed_alerts=20))
 
 
 def test_nothing_more_comes_after_unsubscribing() -> None:
@@ -179,14 +175,16 @@ def test_a_client_that_never_reads_is_dropped_and_nobody_else_notices() -> None:
             await socket.next("snapshot")
             sent = 0
             async with asyncio.timeout(20):
-                while front.state.front.counts["connections_too_slow"] == 0:
+                while len(front.state.connections) == 2:
                     for _ in range(200):
                         market.alert()
                     sent += 200
                     front.hub.alerts_stored()
                     assert len(await seqs(socket, 200)) == 200
-            assert len(front.state.connections) == 1
             assert sent >= 200
+            counts = front.state.front.counts
+            lapped = counts["websocket_alerts_lapped_total"]
+            assert counts["websocket_sends_timed_out_total"] + lapped == 1
         deaf.close()
 
     serve(market, scenario)
@@ -209,9 +207,9 @@ def test_a_live_client_that_falls_out_of_the_buffer_is_told_how_to_resume() -> N
     async def whole() -> None:
         market.alert()
         await feed.poll()
-        connection = Connection(Stuck(), feed, limits(alerts_buffered=2))  # type: ignore[arg-type]
+        connection = Connection(Stuck(), feed, idle_front())  # type: ignore[arg-type]
         connection.follow_alerts(0)
-        with pytest.raises(SlowClientError, match="more than 2 alerts behind"):
+        with pytest.raises(SlowClientError, match="more than 4096 alerts behind"):
             await connection.write()
 
     asyncio.run(whole())
@@ -219,15 +217,17 @@ def test_a_live_client_that_falls_out_of_the_buffer_is_told_how_to_resume() -> N
 
 def test_answers_that_nobody_reads_are_bounded() -> None:
     feed = AlertFeed(None, 2, lambda _stored_ns: None)  # type: ignore[arg-type]
-    connection = Connection(None, feed, limits(replies_queued=2))  # type: ignore[arg-type]
+    front = idle_front(max_waiting_replies=2)
+    connection = Connection(None, feed, front)  # type: ignore[arg-type]
     connection.reply(b"1")
     connection.reply(b"2")
-    with pytest.raises(SlowClientError):
+    with pytest.raises(SlowClientError) as slow:
         connection.reply(b"3")
+    assert slow.value.bound == "max_waiting_replies"
 
 
-def test_only_the_newest_of_a_conflating_topic_waits() -> None:
-    sent = []
+def test_only_the_newest_of_a_conflating_topic_waits_and_the_others_are_counted() -> None:
+    sent, front = [], idle_front()
 
     class Fast:
         async def send_frame(self, text: bytes, _kind: object) -> None:
@@ -235,7 +235,7 @@ def test_only_the_newest_of_a_conflating_topic_waits() -> None:
 
     async def whole() -> None:
         feed = AlertFeed(None, 2, lambda _stored_ns: None)  # type: ignore[arg-type]
-        connection = Connection(Fast(), feed, FAST)  # type: ignore[arg-type]
+        connection = Connection(Fast(), feed, front)  # type: ignore[arg-type]
         for number in range(9):
             connection.offer("movers", b"%d" % number)
         task = asyncio.create_task(connection.write())
@@ -244,6 +244,7 @@ def test_only_the_newest_of_a_conflating_topic_waits() -> None:
 
     asyncio.run(whole())
     assert sent == [b"8"]
+    assert front.counts == {"websocket_updates_replaced_total": 8}
 
 
 def test_a_stopping_front_closes_its_sockets_with_1012() -> None:
@@ -266,7 +267,7 @@ async def _until_closed(socket: Any) -> int | None:
 
 
 def test_the_message_budget_refills_at_its_rate() -> None:
-    budget = MessageBudget(limits(messages_per_s=2.0, message_burst=3), 0.0)
+    budget = MessageBudget(limits(max_messages_per_s=2, max_burst_messages=3), 0.0)
     assert [budget.take(0.0) for _ in range(4)] == [True, True, True, False]
     assert budget.take(0.4) is False
     assert budget.take(0.5) is True

@@ -22,7 +22,7 @@ async def in_store(front: Front, read: Callable[[], _Result]) -> _Result:
     try:
         return await asyncio.get_running_loop().run_in_executor(front.executor, read)
     except StorageError as error:
-        front.counts["store_errors"] += 1
+        front.count("store_reads_failed_total")
         detail = f"The alert store cannot be read: {error}"
         raise Problem(503, detail, {"Retry-After": "2"}) from None
 
@@ -31,6 +31,7 @@ async def list_alerts(request: web.Request) -> web.Response:
     """A page of alerts filtered by symbol and rule; next_cursor leads to the older ones."""
     front = request.app[KEY]
     query = decode_query(request.query, AlertsQuery)
+    front.refuse_over("max_page_rows", "limit", query.limit)
     found = await in_store(
         front,
         lambda: front.deps.alerts.latest(

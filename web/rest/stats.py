@@ -24,7 +24,6 @@ async def get_stats(request: web.Request) -> web.Response:
                 "requests": requests,
                 "errors": front.errors,
                 "connections": len(request.app[STATE].connections),
-                **dict(front.counts),
             },
         }
     )

@@ -33,6 +33,7 @@ async def list_symbols(request: web.Request) -> web.Response:
     state = request.app[STATE]
     deps = state.front.deps
     query = decode_query(request.query, SymbolsQuery)
+    state.front.refuse_over("max_page_rows", "limit", query.limit)
     prefix = query.search.upper()
     tickers = [str(t) for t in state.directory.tickers() if t.upper().startswith(prefix)]
     start = bisect.bisect_right(tickers, query.cursor) if query.cursor else 0
@@ -53,6 +54,7 @@ async def get_symbol(request: web.Request) -> web.Response:
     """All metrics by name (unknown is null), the open minutes, the last final bars, the state."""
     state = request.app[STATE]
     query = decode_query(request.query, BarsQuery)
+    state.front.refuse_over("max_page_bars", "bars", query.bars)
     ticker = request.match_info["symbol"]
     symbol = state.directory.id(ticker)
     if symbol is None:

@@ -11,7 +11,7 @@ import contextlib
 
 from aiohttp import WSMsgType, web
 
-from web.limits import Limits
+from web.deps import Front
 from web.ws.alert_feed import AlertFeed
 
 CLOSE_SLOW = 4008      # cannot keep up; connect again with resume_from
@@ -20,18 +20,25 @@ CLOSE_RESTART = 1012   # the server is stopping or starting again
 
 
 class SlowClientError(Exception):
-    """Raised when a client cannot keep up; carries the reason sent in the close frame."""
+    """Raised when a client cannot keep up; carries the reason sent in the close frame and the bound
+    in [web] that it ran into."""
+
+    def __init__(self, reason: str, bound: str) -> None:
+        super().__init__(reason)
+        self.bound = bound
 
 
 class Connection:
-    """Outgoing side of a client. alerts_after: seq of the last alert sent, None: none wanted."""
+    """Outgoing side of a client of `front`. alerts_after: seq of the last alert sent, None: none
+    wanted. movers: sort, direction and rows of its subscription."""
 
-    def __init__(self, socket: web.WebSocketResponse, feed: AlertFeed, limits: Limits) -> None:
+    def __init__(self, socket: web.WebSocketResponse, feed: AlertFeed, front: Front) -> None:
         self.socket = socket
+        self.front = front
         self.alerts_after: int | None = None
         self.movers: tuple[str, str, int] | None = None
         self._feed = feed
-        self._limits = limits
+        self._limits = front.deps.limits
         self._live = False
         self._wake = asyncio.Event()
         self._replies: collections.deque[bytes] = collections.deque()
@@ -39,13 +46,15 @@ class Connection:
 
     def reply(self, text: bytes) -> None:
         """Queue an answer. Raises SlowClientError when too many wait."""
-        if len(self._replies) >= self._limits.replies_queued:
-            raise SlowClientError("too many answers are waiting to be read")
+        if len(self._replies) >= self._limits.max_waiting_replies:
+            raise SlowClientError("too many answers are waiting to be read", "max_waiting_replies")
         self._replies.append(text)
         self._wake.set()
 
     def offer(self, topic: str, text: bytes) -> None:
-        """Keep the newest message of a conflating topic; an unsent older one is forgotten."""
+        """Keep the newest message of movers or status; an unsent older one is forgotten."""
+        if topic in self._newest:
+            self.front.reached(f"{topic}_interval_ms")
         self._newest[topic] = text
         self._wake.set()
 
@@ -80,8 +89,9 @@ class Connection:
         while (after := self.alerts_after) is not None and after < self._feed.newest:
             buffered = after >= self._feed.oldest_held - 1
             if self._live and not buffered:
+                behind = self._limits.max_buffered_alerts
                 raise SlowClientError(
-                    f"you are more than {self._limits.alerts_buffered} alerts behind"
+                    f"you are more than {behind} alerts behind", "max_buffered_alerts"
                 )
             self._live = buffered  # one that resumes from the store may catch up first
             page = await self._feed.page(after)
@@ -100,14 +110,17 @@ class Connection:
     async def _send(self, text: bytes) -> None:
         """Send one message within the timeout; the socket's own buffer is bounded."""
         try:
-            async with asyncio.timeout(self._limits.send_timeout_s):
+            async with asyncio.timeout(self._limits.send_timeout_ms / 1e3):
                 await self.socket.send_frame(text, WSMsgType.TEXT)
         except TimeoutError:
-            raise SlowClientError("nothing was read for too long") from None
+            raise SlowClientError("nothing was read for too long", "send_timeout_ms") from None
 
     async def close(self, code: int, reason: str) -> None:
         """Send a close frame (reason cut to what fits) without waiting long for the answer."""
         message = reason.encode()[:120].decode(errors="ignore").encode()
-        with contextlib.suppress(TimeoutError, ConnectionError, RuntimeError):
-            async with asyncio.timeout(self._limits.close_timeout_s):
-                await self.socket.close(code=code, message=message)
+        with contextlib.suppress(ConnectionError, RuntimeError):
+            try:
+                async with asyncio.timeout(self._limits.close_timeout_ms / 1e3):
+                    await self.socket.close(code=code, message=message)
+            except TimeoutError:
+                self.front.reached("close_timeout_ms")

@@ -5,11 +5,12 @@ import contextlib
 import time
 
 import msgspec
-from aiohttp import WSMessage, WSMsgType, web
+from aiohttp import WebSocketError, WSCloseCode, WSMessage, WSMsgType, web
 
+from engine.config.schema_web import WebSection
 from shm.errors import ShmError
 from web.app_state import STATE, AppState
-from web.limits import Limits
+from web.deps import Front
 from web.problems import Problem
 from web.reading import NoCycleError, TornError
 from web.schemas import (
@@ -30,8 +31,8 @@ from web.ws.hub import HUB, Hub, alerts_snapshot_message
 class MessageBudget:
     """Token bucket of inbound messages; times in seconds of the monotonic clock."""
 
-    def __init__(self, limits: Limits, now_s: float) -> None:
-        self._rate, self._burst = limits.messages_per_s, float(limits.message_burst)
+    def __init__(self, limits: WebSection, now_s: float) -> None:
+        self._rate, self._burst = limits.max_messages_per_s, float(limits.max_burst_messages)
         self._tokens, self._at_s = self._burst, now_s
 
     def take(self, now_s: float) -> bool:
@@ -50,18 +51,18 @@ async def get_socket(request: web.Request) -> web.StreamResponse:
     limits = state.front.deps.limits
     decode_query(request.query, NoQuery)
     socket = web.WebSocketResponse(
-        heartbeat=limits.heartbeat_s,
+        heartbeat=limits.heartbeat_interval_ms / 1e3,
         compress=False,
-        max_msg_size=limits.message_bytes,
-        timeout=limits.close_timeout_s,
-        writer_limit=limits.message_bytes,
+        max_msg_size=limits.max_message_bytes,
+        timeout=limits.close_timeout_ms / 1e3,
+        writer_limit=limits.max_unsent_bytes,
     )
     if not socket.can_prepare(request).ok:
         raise Problem(426, "This is a WebSocket: send an Upgrade: websocket handshake.",
                       {"Upgrade": "websocket"})  # fmt: skip
-    if len(state.connections) >= limits.connections:
-        state.front.counts["connections_refused"] += 1
-        raise Problem(429, f"{limits.connections} connections are open, which is the limit.",
+    if len(state.connections) >= limits.max_connections:
+        state.front.reached("max_connections")
+        raise Problem(429, f"{limits.max_connections} connections are open, which is the limit.",
                       {"Retry-After": "5"})  # fmt: skip
     try:
         await socket.prepare(request)
@@ -74,9 +75,9 @@ async def get_socket(request: web.Request) -> web.StreamResponse:
 async def _serve(
     request: web.Request, socket: web.WebSocketResponse, state: AppState, hub: Hub
 ) -> None:
-    connection = Connection(socket, hub.feed, state.front.deps.limits)
+    connection = Connection(socket, hub.feed, state.front)
     state.connections.add(connection)
-    state.front.counts["connections_opened"] += 1
+    state.front.count("websocket_opened_total")
     reader = asyncio.create_task(_read(connection, state, hub))
     writer = asyncio.create_task(connection.write())
     try:
@@ -97,7 +98,7 @@ async def _end(
 ) -> None:
     """Close the way that fits the end of one of the two tasks."""
     if isinstance(error, SlowClientError):
-        state.front.counts["connections_too_slow"] += 1
+        state.front.reached(error.bound)
         await connection.close(CLOSE_SLOW, f"{error}; resume from your last seq")
         if request.transport is not None:
             request.transport.abort()
@@ -108,18 +109,33 @@ async def _end(
 
 
 async def _read(connection: Connection, state: AppState, hub: Hub) -> None:
-    budget = MessageBudget(state.front.deps.limits, time.monotonic())
+    front, limits = state.front, state.front.deps.limits
+    budget = MessageBudget(limits, time.monotonic())
     async for message in connection.socket:
+        if message.type is WSMsgType.ERROR:
+            _count_error(message.data, front)
+            return
         if not budget.take(time.monotonic()):
-            state.front.counts["messages_over_rate"] += 1
-            raise Problem(429, "Too many messages: at most 10 a second.")
+            front.reached("max_messages_per_s")
+            rate, burst = limits.max_messages_per_s, limits.max_burst_messages
+            raise Problem(429, f"Too many messages: at most {rate} a second, {burst} at once.")
         try:
             await _handle(_decode(message), connection, hub)
         except Problem as problem:
-            state.front.counts["messages_refused"] += 1
+            front.count("websocket_messages_refused_total")
             connection.reply(error_message(problem.detail))
         except (NoCycleError, TornError, ShmError):
             connection.reply(error_message("The engine is starting; updates follow by themselves."))
+
+
+def _count_error(error: object, front: Front) -> None:
+    """Count why a client was cut off by aiohttp, which has closed it already."""
+    if isinstance(error, TimeoutError):
+        front.reached("heartbeat_interval_ms")
+    elif isinstance(error, WebSocketError) and error.code == WSCloseCode.MESSAGE_TOO_BIG:
+        front.reached("max_message_bytes")
+    else:
+        front.count("websocket_messages_refused_total")
 
 
 def _decode(message: WSMessage) -> Inbound:
@@ -137,6 +153,7 @@ async def _handle(message: Inbound, connection: Connection, hub: Hub) -> None:
         connection.follow_alerts(None)
         connection.reply(b'{"type":"unsubscribed","topic":"alerts"}')
     elif isinstance(message, SubscribeMovers):
+        connection.front.refuse_over("max_movers_rows", "limit", message.limit)
         connection.drop("movers")
         connection.movers = (message.sort, message.direction, message.limit)
         connection.offer("movers", hub.movers_message(connection.movers))
@@ -148,10 +165,12 @@ async def _handle(message: Inbound, connection: Connection, hub: Hub) -> None:
 
 async def _subscribe_alerts(message: SubscribeAlerts, connection: Connection, hub: Hub) -> None:
     """Resume where the client was if that is near and known, else start from a snapshot."""
-    after = message.resume_from
+    after, newest = message.resume_from, hub.feed.newest
     connection.follow_alerts(None)
-    newest = hub.feed.newest
-    if after is not None and newest - hub.resume_limit <= after <= newest:
+    if after is not None and newest - after > connection.front.deps.limits.max_resumed_alerts:
+        connection.front.reached("max_resumed_alerts")
+        after = None
+    if after is not None and after <= newest:
         connection.reply(alerts_snapshot_message(after, True, []))
     else:
         after, text = await hub.alerts_snapshot()

@@ -36,15 +36,16 @@ class Hub:
         self._begun = False
         self._tasks: list[asyncio.Task[None]] = []
         self._seq: dict[str, itertools.count[int]] = {}
-        self.resume_limit = self._limits.alerts_resumed
-        self.feed = AlertFeed(self._read_after, self._limits.alerts_buffered, self._count_sent)
+        self.feed = AlertFeed(
+            self._read_after, self._limits.max_buffered_alerts, self._count_sent
+        )
 
     async def start(self) -> None:
         """Begin behind the newest stored alert (later, if the store fails) and start the loops."""
         with contextlib.suppress(Problem):
             await self._begin()
         for step, interval_ms in (
-            (self._push_alerts, self._limits.poll_interval_ms),
+            (self._push_alerts, self._limits.alerts_interval_ms),
             (self._push_status, self._limits.status_interval_ms),
             (self._push_movers, self._limits.movers_interval_ms),
         ):
@@ -70,7 +71,7 @@ class Hub:
             try:
                 await step()
             except (NoCycleError, TornError, ShmError, Problem):
-                self._state.front.counts["pushes_skipped"] += 1
+                self._state.front.count("pushes_skipped_total")
             except Exception:  # boundary: a push loop must outlive one bad look
                 self._state.front.count_error()
                 log.exception("a push loop failed and goes on")
@@ -113,7 +114,7 @@ class Hub:
 
     async def alerts_snapshot(self) -> tuple[int, bytes]:
         """Seq to follow from and the `snapshot` message with the newest alerts."""
-        rows = await self.latest(self._limits.alerts_snapshot)
+        rows = await self.latest(self._limits.snapshot_alerts)
         seq = rows[0].position if rows else 0
         return seq, alerts_snapshot_message(seq, False, [document(row) for row in rows])
 
