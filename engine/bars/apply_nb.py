@@ -39,6 +39,7 @@ from engine.domain.records import (
     B_PV,
     B_TRADES_FLAGS,
     B_VOLUME,
+    COND_BAR,
     COND_EXTENDED,
     COND_HILO,
     COND_LAST,
@@ -47,6 +48,7 @@ from engine.domain.records import (
     E_BAR,
     FLAG_GAP,
     FLAG_LATE,
+    FLAG_TYPICAL,
     GAP_BAR_SHIFT,
     GAP_SECOND,
     NS_PER_MINUTE,
@@ -109,7 +111,7 @@ from engine.domain.records import (
     TICK_TRADE,
 )
 
-TRADE_BITS = COND_LAST | COND_HILO | COND_VOLUME
+TRADE_BITS = COND_LAST | COND_HILO | COND_VOLUME | COND_BAR
 AHEAD = 8  # ticks; far enough for a row to come from the last-level cache
 UNKNOWN, TOO_EARLY, NO_TIME = -1, -2, -3  # instead of a symbol id
 NEVER = np.iinfo(np.int64).max
@@ -117,13 +119,16 @@ NEVER = np.iinfo(np.int64).max
 
 @njit(cache=True, nogil=True)
 def trade_bits(cond, session, seen):
-    """What a trade changes, from its conditions, its session and whether last was set today."""
+    """What a trade changes, from its conditions, its session and whether last was set today; with
+    COND_BAR if it is part of a bar."""
     bits = cond & TRADE_BITS
     if cond & COND_LAST_IF_FIRST:
         bits = bits & ~COND_LAST if seen else bits | COND_LAST
     if session != RTH and cond & COND_EXTENDED:
         bits |= COND_LAST | COND_HILO
-    return bits & COND_LAST if session == OUTSIDE else bits
+    if session == OUTSIDE:
+        bits &= (COND_LAST | COND_BAR) if bits & COND_LAST else 0
+    return bits
 
 
 @njit(cache=True, nogil=True)
@@ -140,6 +145,8 @@ def late_trade(w, s, minute, bits, price, size):
         w.ev_f[e, b + B_VOLUME] += size
         w.ev_f[e, b + B_PV] += price * size
         word += 1
+        if bits & COND_BAR:
+            word |= FLAG_TYPICAL << 32
     w.ev_i[e, b + B_TRADES_FLAGS] = word
     if np.isnan(w.ev_f[e, b + B_CLOSE]):
         if bits & COND_LAST:
@@ -368,7 +375,7 @@ def apply_run(rows_f, rows_i, pool, c, data, f, at, end, newest, bound, idmap, l
                     fresh_minute(rows_f, rows_i, r, o, minute)
             if bits & COND_LAST:
                 rows_f[r + R_LAST] = a
-                rows_f[r + R_LAST_SIZE] = b
+                rows_f[r + R_LAST_SIZE] = np.nan if bits & COND_BAR else b
                 rows_i[r + R_LAST_EVENT] = event_ns
                 rows_i[r + R_SEEN] = 1
             if inside:
@@ -403,6 +410,8 @@ def apply_run(rows_f, rows_i, pool, c, data, f, at, end, newest, bound, idmap, l
                         rows_f[o + O_VOLUME] += b
                         rows_f[o + O_PV] += a * b
                         rows_i[o + O_TRADES] += 1
+                        if bits & COND_BAR:
+                            rows_i[o + O_FLAGS] |= FLAG_TYPICAL
             if bits != 0:
                 pool_put(pool[tail & full], tick, rows_i[r + R_POOL_HEAD], n, s, bits, late)
                 tail += 1

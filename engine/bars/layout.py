@@ -15,9 +15,10 @@ R_SEEN = _SPARE  # 1: an eligible trade has set last on this session date
 SPARE_GAPS = 0    # bit per feed: the whole feed has a gap
 SPARE_APPROX = 1  # times that extremes could not be rebuilt exactly
 
-# Low byte of POOL_TRADE.cond: what the trade changed (COND_LAST, COND_HILO, COND_VOLUME) and
-# whether its minute was final already. The bits above: how many positions before its own the entry
-# stands in arrival order, because a correction keeps the place of the trade it replaces.
+# Low byte of POOL_TRADE.cond: what the trade changed (COND_LAST, COND_HILO, COND_VOLUME), whether
+# it is part of a bar (COND_BAR) and whether its minute was final already. The bits above: how many
+# positions before its own the entry stands in arrival order, because a correction keeps the place
+# of the trade it replaces.
 POOL_LATE = 32
 POOL_BITS = 0xFF
 POOL_SHIFT = 8

@@ -28,6 +28,7 @@ from engine.domain.records import (
     AH,
     B_OPEN,
     B_TRADES_FLAGS,
+    COND_BAR,
     COND_HILO,
     COND_LAST,
     COND_VOLUME,
@@ -222,7 +223,7 @@ def walk(w, s, minute, session, k):
             i[I_LAST_KEY] = key
             i[I_LAST_EVENT] = entry.event_ns
             f[LAST_PRICE] = entry.price
-            f[LAST_SIZE] = entry.size
+            f[LAST_SIZE] = np.nan if bits & COND_BAR else entry.size
         if entry.event_ns // NS_PER_MINUTE == minute:
             _minute_walk(f, i, bits, key, entry.price, entry.size)
         if session_of(entry.event_ns, start_ns, open_ns, close_ns, end_ns) == session:

@@ -34,6 +34,7 @@ COND_VOLUME = 4          # counts to volume, VWAP sums
 COND_EXTENDED = 8        # outside regular hours it also sets last and high/low
 COND_LAST_IF_FIRST = 16  # sets last only when it is the first eligible trade of the session date
 COND_CLOSE = 32          # a closing print or official close: its price may be the official close
+COND_BAR = 64            # part of an imported bar: neither sizes nor the number of trades are known
 
 # STATUS codes (n1)
 STATUS_TRADING, STATUS_HALTED, STATUS_QUOTE_RESUME = 0, 1, 2
@@ -133,7 +134,8 @@ ROW = np.dtype(
         ("luld_upper", "f8"),
         ("status_event_ns", "i8"),
         ("blind", "i8"),              # 1 while its feed has a gap
-        ("approx", "i8"),             # bit per session: extremes could not be rebuilt exactly
+        ("approx", "i8"),             # bit per session: extremes could not be rebuilt exactly;
+                                      # APPROX_TRADES: the input is bars, trades are not counted
         ("pool_head", "i8"),          # position + 1 of its newest entry in the trade pool, 0 none
         ("final_minute", "i8"),       # newest final bar with a price, -1 none
         ("bar_index", "i8"),          # final bars with a price so far (newest: bar_index - 1)
@@ -174,6 +176,7 @@ R_LULD_LOWER, R_LULD_UPPER = _word(ROW, "luld_lower"), _word(ROW, "luld_upper")
 R_STATUS_EVENT = _word(ROW, "status_event_ns")
 R_BLIND = _word(ROW, "blind")
 R_APPROX = _word(ROW, "approx")
+APPROX_TRADES = 8
 R_POOL_HEAD, R_FINAL_MINUTE = _word(ROW, "pool_head"), _word(ROW, "final_minute")
 R_BAR_INDEX, R_CUMULATIVE = _word(ROW, "bar_index"), _word(ROW, "cumulative_volume")
 R_TICK_RECV = _word(ROW, "tick_recv_ns")
@@ -192,7 +195,7 @@ FLAG_CORRECTED = 2   # revised by a correction
 FLAG_CANCELLED = 4   # revised by a cancel
 FLAG_APPROX = 8      # extremes could not be rebuilt exactly
 FLAG_GAP = 16        # the feed had a gap in this minute
-FLAG_TYPICAL = 32    # imported without VWAP: pv = typical price * volume
+FLAG_TYPICAL = 32    # imported without VWAP: pv = typical price * volume, trades are not counted
 
 BAR = np.dtype(
     [

@@ -40,7 +40,9 @@ def _tick_fields() -> list[Metric]:
     return [
         Metric("last", "usd", "P: price of the last trade whose conditions set last", _NO_LAST, ROW,
                aliases=("price",), inputs=("trades",)),
-        Metric("last_size", "shares", "size of that trade", _NO_LAST, ROW, inputs=("trades",)),
+        Metric("last_size", "shares", "size of that trade",
+               _NO_LAST + ", or it is the close of a bar, which does not tell", ROW,
+               inputs=("trades",)),
         Metric("bid", "usd", "best bid", "no bid seen", ROW, inputs=("quotes",)),
         Metric("ask", "usd", "best ask", "no ask seen", ROW, inputs=("quotes",)),
         Metric("bid_size", "shares", "size at the bid", "no bid seen", ROW, inputs=("quotes",)),
@@ -150,6 +152,7 @@ def _levels() -> list[Metric]:
 
 def _volume() -> list[Metric]:
     none = "never: 0 until the first such trade"
+    counted = "the input is bars, which do not tell; else 0 until the first such trade"
     entries = [
         Metric("vwap_rth", "usd", "sum of price * size / sum of size over volume-eligible trades, "
                "regular hours", "no volume in regular hours", ROW, aliases=("vwap",),
@@ -165,9 +168,9 @@ def _volume() -> list[Metric]:
                aliases=("vol", "volume"), reach=THE_DATE),
         Metric("dvol", "usd", "sum of price * size, pre, regular and after", none, ROW,
                reach=THE_DATE),
-        Metric("trades_rth", "count", "volume-eligible trades of regular hours", none, ROW,
+        Metric("trades_rth", "count", "volume-eligible trades of regular hours", counted, ROW,
                reach=THE_OPEN),
-        Metric("trades_all", "count", "volume-eligible trades of pre, regular and after", none,
+        Metric("trades_all", "count", "volume-eligible trades of pre, regular and after", counted,
                ROW, aliases=("trades",), reach=THE_DATE),
     ]  # fmt: skip
     for label, seconds in VOLUME_WINDOWS:

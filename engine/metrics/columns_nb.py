@@ -20,6 +20,7 @@ R_TRADES, R_HIGH, R_LOW = records.R_TRADES, records.R_HIGH, records.R_LOW
 R_HIGH_EVENT, R_LOW_EVENT = records.R_HIGH_EVENT, records.R_LOW_EVENT
 R_OPEN_RTH, R_CLOSE_RTH, R_HALTED = records.R_OPEN_RTH, records.R_CLOSE_RTH, records.R_HALTED
 R_LULD_LOWER, R_LULD_UPPER = records.R_LULD_LOWER, records.R_LULD_UPPER
+R_APPROX, APPROX_TRADES = records.R_APPROX, records.APPROX_TRADES
 R_CUMULATIVE, PM, RTH, AH = records.R_CUMULATIVE, records.PM, records.RTH, records.AH
 MAX_VOLUME_STEP = records.MAX_VOLUME_STEP
 REF_PREV_CLOSE, REF_ATR14 = 0, 1  # words of REFERENCE
@@ -164,7 +165,9 @@ def _session_columns(rows_f, rows_i, t_ns, a, b, out):
         out[C_VWAP_RTH, s] = rows_f[s, R_PV + RTH] / rth if rth > 0.0 else np.nan
         out[C_VWAP_ALL, s] = dollars / every if every > 0.0 else np.nan
         trades = rows_i[s, R_TRADES] + rows_i[s, R_TRADES + 1] + rows_i[s, R_TRADES + 2]
-        out[C_TRADES_RTH, s], out[C_TRADES_ALL, s] = rows_i[s, R_TRADES + RTH], trades
+        counted = rows_i[s, R_APPROX] & APPROX_TRADES == 0
+        out[C_TRADES_RTH, s] = rows_i[s, R_TRADES + RTH] if counted else np.nan
+        out[C_TRADES_ALL, s] = trades if counted else np.nan
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

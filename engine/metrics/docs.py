@@ -35,6 +35,12 @@ feed, the condition says so in its alerts: `"gap": true`. Of a gap only the end 
 that was over before the gap began is flagged, too. Means that forget by a share a bar (EMA, RSI,
 ATR, MACD) reach as far as the bars that carry 99 % of their weight.
 
+**Bars as input** (`backtest --bars`): a bar is applied whole at the end of its minute, one cycle a
+minute. It does not tell how many trades there were nor their sizes, so `last_size`, `trades_rth`
+and `trades_all` are unknown and a rule that needs one of them does not fire. Volume counts at the
+typical price (high + low + close) / 3, which is what every VWAP and `dvol` are made of; such bars
+are flagged. Ages of trades, highs and lows are known to the minute only.
+
 **Sessions**: regular metrics (`hod`, `vwap_rth`, `open` ...) use trades of regular hours only and
 keep their value after the close; `_all` means pre-market, regular and after hours.
 """

@@ -112,12 +112,18 @@ def _file_hash(path: Path) -> str:
 
 
 class _Days:
-    """Runs trading day after trading day of one input; each day is a stream of its own."""
+    """Runs trading day after trading day of one input; each day is a stream of its own.
 
-    def __init__(self, config: Config, base: str, writer: _Writer) -> None:
+    trades_counted: whether the input tells how many trades there were; bars do not.
+    """
+
+    def __init__(
+        self, config: Config, base: str, writer: _Writer, *, trades_counted: bool
+    ) -> None:
         self._config = config
         self._base = base
         self._writer = writer
+        self._trades_counted = trades_counted
         self._compiled = load_compiled_rules(config)
         self._before: Genesis | None = None
         self.cycles = 0
@@ -142,7 +148,7 @@ class _Days:
         first_ns = int(ahead["recv_ns"][0]) - 1
         genesis = builder.begin_stream(self._before, day, max(start_ns, first_ns))
         tables = _tables(dataclasses.replace(sizes_of(self._config), workers=1))
-        restore(tables, genesis)
+        restore(tables, genesis, trades_counted=self._trades_counted)
         harness = Harness(tables, genesis.header.stream_id, self._writer.take)
         known = enumerate(genesis.header.tickers)
         official = OfficialCloses(tables.session)
@@ -167,7 +173,7 @@ def backtest_trades(config: Config, trades: Path, out: Path, report: Report = _s
     base = f"trades-{_file_hash(trades)[:32]}"
     first_ns, last_ns = _first_and_last(config, report)
     with _Writer(out) as writer:
-        return _Days(config, base, writer).run(
+        return _Days(config, base, writer, trades_counted=True).run(
             first_ns, last_ns, lambda start, end: open_provider(config, start, end)
         )
 
@@ -196,6 +202,6 @@ def backtest_bars(config: Config, bars: Path, out: Path, report: Report = _silen
     config = msgspec.structs.replace(config, engine=engine, bars=grace)
     first_ns, last_ns = int(file.start[0]), int(file.start[-1])
     with _Writer(out) as writer:
-        return _Days(config, base, writer).run(
+        return _Days(config, base, writer, trades_counted=False).run(
             first_ns, last_ns, lambda start, end: BarsProvider(file, start, end)
         )

@@ -113,8 +113,9 @@ def _columns(name: str) -> list[str]:
     }[name]
 
 
-def restore(tables: EngineTables, genesis: Genesis) -> None:
-    """Fill empty tables and publish cell 0 with T_0 = header.start_ns. Raises GenesisError if they
+def restore(tables: EngineTables, genesis: Genesis, *, trades_counted: bool = True) -> None:
+    """Fill empty tables and publish cell 0 with T_0 = header.start_ns. trades_counted=False: the
+    stream's input is bars, so the number of trades is unknown. Raises GenesisError if the tables
     are too small."""
     header, arrays, sizes = genesis.header, genesis.arrays, tables.sizes
     count = len(header.tickers)
@@ -141,6 +142,8 @@ def restore(tables: EngineTables, genesis: Genesis) -> None:
         tables.rules.publish(header.rules_version, genesis.rules)
     rows = empty_rows(sizes.rows)
     rows[ids] = arrays["rows"]
+    if not trades_counted:
+        rows["approx"] |= records.APPROX_TRADES
     head = arrays["head"][0].copy()
     _reset_head(head, header, count, sizes.workers)
     BarsStage(tables).init_genesis(rows, head)

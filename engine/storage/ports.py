@@ -83,7 +83,8 @@ class BarRow(msgspec.Struct, frozen=True, kw_only=True):
 
     minute_ns: start of the minute, ns UTC. open, high, low, close are NaN when the minute had
     volume but no price-eligible trade; volume in shares; pv = sum of price * size in USD, NaN
-    unknown; flags: FLAG_* of engine.domain.records. n: the cycle that closed or revised the bar.
+    unknown; flags: FLAG_* of engine.domain.records; trades has no meaning with FLAG_TYPICAL. n: the
+    cycle that closed or revised the bar.
     """
 
     symbol: str

@@ -24,6 +24,7 @@ class Trade:
     size: float
     bits: int
     late: bool
+    in_bar: bool = False
     alive: bool = True
 
 
@@ -61,8 +62,9 @@ class Symbol:
             return
         self.seen |= bool(bits & LAST)
         late = session != records.OUTSIDE and not self._is_open(event_ns // MINUTE, closed)
+        in_bar = bool(cond & records.COND_BAR)
         self.trades.append(
-            Trade(int(tick["id"]), event_ns, float(tick["a"]), float(tick["b"]), bits, late)
+            Trade(int(tick["id"]), event_ns, float(tick["a"]), float(tick["b"]), bits, late, in_bar)
         )
         if late:
             self._number(event_ns // MINUTE)
@@ -166,8 +168,13 @@ class Symbol:
     def last(self) -> tuple[float, float]:
         for t in reversed(self.trades):
             if t.alive and t.bits & LAST:
-                return t.price, t.size
+                return t.price, math.nan if t.in_bar else t.size
         return math.nan, math.nan
+
+    def typical(self, minute: int) -> bool:
+        """Is volume of an imported bar in a minute?"""
+        parts = [t for t in self.trades if t.in_bar and t.bits & VOLUME]
+        return any(t.event_ns // MINUTE == minute for t in parts)
 
     def regular(self) -> tuple[float, float]:
         """open_rth, close_rth."""

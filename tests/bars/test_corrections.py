@@ -56,6 +56,17 @@ def test_a_cancel_of_the_newest_trade_gives_back_the_last_before_it() -> None:
     assert floor.run(until=None) == []
 
 
+def test_the_size_of_a_bar_s_close_is_unknown_also_when_a_cancel_gives_it_back() -> None:
+    floor = Floor()
+    part = REGULAR | records.COND_BAR
+    floor.run(trade(0, 1, 10, 5, id=1, cond=part), until=2)
+    assert floor.row()["last"] == 10 and math.isnan(floor.row()["last_size"])
+    floor.run(trade(0, 3, 11, 7, id=2), until=4)
+    assert (floor.row()["last"], floor.row()["last_size"]) == (11, 7)
+    floor.run(cancel(0, 5, 2), until=6)
+    assert floor.row()["last"] == 10 and math.isnan(floor.row()["last_size"])
+
+
 def test_a_correction_keeps_the_place_of_its_trade() -> None:
     floor = Floor()
     floor.run(*day(), correction(0, 5, 1, 7, 100), correction(0, 5, 4, 12, 8), until=6)

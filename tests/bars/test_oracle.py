@@ -16,6 +16,8 @@ CONDS = (
     VOLUME,
     HILO | VOLUME | records.COND_LAST_IF_FIRST,
     VOLUME | records.COND_EXTENDED,
+    LAST | HILO | records.COND_BAR,
+    VOLUME | records.COND_BAR,
 )
 LATENESS_S = (0, 0, 0, 0, 1, 30, 65, 130, -20, -61, 3700)
 LENGTH_S = 260
@@ -98,6 +100,7 @@ def same(actual: object, expected: object) -> None:
 def same_bar(bar: np.void, symbol, minute: int) -> None:  # type: ignore[no-untyped-def]
     expected = symbol.bar(minute)
     same([bar["volume"], bar["pv"], bar["trades"]], expected[4:])
+    assert bool(int(bar["flags"]) & records.FLAG_TYPICAL) == symbol.typical(minute)
     if not symbol.doubtful(minute):
         assert not int(bar["flags"]) & records.FLAG_APPROX
         same([bar[name] for name in ("open", "high", "low", "close")], expected[:4])

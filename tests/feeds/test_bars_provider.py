@@ -6,7 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.domain.records import COND_HILO, COND_LAST, COND_VOLUME, NS_PER_MINUTE
+from engine.domain.records import (
+    COND_BAR,
+    COND_HILO,
+    COND_LAST,
+    COND_VOLUME,
+    NS_PER_MINUTE,
+)
 from engine.feeds.errors import FeedError
 from engine.feeds.providers.bars import BarsFile, BarsProvider
 
@@ -53,7 +59,8 @@ def test_a_bar_becomes_its_prices_and_its_volume_at_the_end_of_its_minute(tmp_pa
     assert ticks["a"].tolist() == [10, 11, 9, 10.5, (11 + 9 + 10.5) / 3]
     assert ticks["b"].tolist() == [0, 0, 0, 0, 300]
     both = COND_LAST | COND_HILO
-    assert ticks["cond"].tolist() == [both, COND_HILO, COND_HILO, both, COND_VOLUME]
+    conditions = [both, COND_HILO, COND_HILO, both, COND_VOLUME]
+    assert ticks["cond"].tolist() == [cond | COND_BAR for cond in conditions]
     assert set(ticks["recv_ns"].tolist()) == {AT + NS_PER_MINUTE}
     assert ((ticks["event_ns"] >= AT) & (ticks["event_ns"] < AT + NS_PER_MINUTE)).all()
     assert file.tickers == ["NA"]

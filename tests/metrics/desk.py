@@ -67,7 +67,8 @@ class Desk:
 def empty_row() -> dict:
     """A row as it stands before the first tick of a symbol."""
     row: dict = dict.fromkeys(UNKNOWN_AT_FIRST, np.nan)
-    row |= {"last_event_ns": 0, "quote_event_ns": 0, "halted": 0, "cumulative_volume": 0.0}
+    row |= {"last_event_ns": 0, "quote_event_ns": 0, "halted": 0, "cumulative_volume": 0.0,
+            "approx": 0}  # fmt: skip
     row |= {name: [0, 0, 0] for name in PER_SESSION}
     row["high"], row["low"] = [np.nan] * 3, [np.nan] * 3
     return row

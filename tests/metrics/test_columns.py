@@ -40,6 +40,7 @@ def rows(draw, t_ns):
     row["volume"] = draw(three(volumes))
     row["pv"] = [v * draw(st.sampled_from([0.5, 12.0, 100.0])) for v in row["volume"]]
     row["trades"] = draw(three(st.integers(0, 1_000_000)))
+    row["approx"] = draw(st.one_of(st.just(0), st.integers(0, 15)))
     row["high_event_ns"], row["low_event_ns"] = draw(three(stamps)), draw(three(stamps))
     row["last_event_ns"], row["quote_event_ns"] = draw(stamps), draw(st.one_of(st.just(0), stamps))
     row["halted"] = draw(st.sampled_from([0, 1, 2]))

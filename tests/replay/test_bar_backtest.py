@@ -3,12 +3,22 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from engine.bars.genesis import empty_rows, init_genesis, new_head
 from engine.config.load import load
 from engine.config.schema import Config
+from engine.domain.records import FLAG_TYPICAL
+from engine.domain.sizes import Sizes
+from engine.domain.tables import allocate
+from engine.feeds.admit import admitted_batches
+from engine.feeds.providers.bars import BarsFile, BarsProvider
 from engine.replay.backtest import BacktestError, backtest_bars
-from tests.replay.recording import ROOT
+from engine.replay.builder import columns
+from engine.replay.harness import Harness
+from shm.arena import PrivateArena
+from tests.replay.recording import HOUR, MINUTE, ROOT
 
 RULES = [
     {
@@ -19,6 +29,27 @@ RULES = [
             {"metric": "vol_all", "op": ">=", "value": 0},
             {"metric": "vwap_rth", "op": ">", "value": 0},
         ],
+        "cooldown_sec": 0,
+    },
+    {
+        "id": "size",
+        "name": "Any size at all",
+        "conditions": [{"metric": "last_size", "op": ">=", "value": 0}],
+        "cooldown_sec": 0,
+    },
+    {
+        "id": "count",
+        "name": "Any number of trades at all",
+        "conditions": [
+            {"metric": "last", "op": ">", "value": 0},
+            {"metric": "trades_all", "op": ">=", "value": 0},
+        ],
+        "cooldown_sec": 0,
+    },
+    {
+        "id": "count-rth",
+        "name": "Few trades of regular hours",
+        "conditions": [{"metric": "trades_rth", "op": "<", "value": 1000}],
         "cooldown_sec": 0,
     },
     {
@@ -65,6 +96,39 @@ def test_every_bar_is_seen_once_at_its_end_and_days_follow_each_other(tmp_path: 
     again = backtest_bars(told, bars, tmp_path / "again.jsonl")
     assert (tmp_path / "again.jsonl").read_bytes() == content
     assert again.sha256 == outcome.sha256
+
+
+def test_a_bar_leaves_sizes_and_numbers_of_trades_unknown_and_no_rule_fires_on_them(
+    tmp_path: Path,
+) -> None:
+    bars, out = tmp_path / "bars.csv", tmp_path / "alerts.jsonl"
+    bars.write_text(BARS)
+    backtest_bars(config(tmp_path), bars, out)
+    fired = {json.loads(line)["rule_id"] for line in out.read_bytes().splitlines()}
+    assert fired == {"seen", "up"}
+
+
+def test_a_bar_without_vwap_is_flagged_and_its_value_is_volume_at_the_typical_price(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "bars.csv"
+    path.write_text(BARS)
+    provider = BarsProvider(BarsFile(path, print), 0, 1 << 62)
+    tables = allocate(PrivateArena(), Sizes(capacity=64), columns())
+    first_ns = 1_735_830_000_000_000_000  # 2025-01-02T15:00:00Z
+    tables.session[0] = (
+        20250102, first_ns - 6 * HOUR, first_ns - HOUR, first_ns + 6 * HOUR, first_ns + 10 * HOUR,
+        first_ns + 18 * HOUR, MINUTE, 0,
+    )  # fmt: skip
+    init_genesis(tables, empty_rows(tables.sizes.rows), new_head(tables, first_ns))
+    harness = Harness(tables, "bars", scan=False)
+    taken: list[np.void] = []
+    harness.on_bars = lambda events: taken.extend(events.copy())
+    harness.run_ticks(admitted_batches(provider, (), 64), first_ns + 10 * MINUTE)
+    assert [float(event["bar"]["pv"]) for event in taken] == [
+        pytest.approx(32 / 3 * 100, rel=1e-12), 50.0, 3300.0,
+    ]  # fmt: skip
+    assert {int(event["bar"]["flags"]) for event in taken} == {FLAG_TYPICAL}
 
 
 def test_a_file_without_a_usable_bar_is_refused_in_one_sentence(tmp_path: Path) -> None:

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from engine.config.schema import Config, RulesSection
-from engine.domain.records import DECISION_UNRECORDED
+from engine.domain.records import APPROX_TRADES, DECISION_UNRECORDED, FLAG_TYPICAL
 from engine.storage.errors import StoreError
 from ipc.line import Line, State
 from tests.web.front import RunningFront, serve, warm_market
-from tests.web.market import SECOND, Market
+from tests.web.market import MINUTE, SECOND, Market
 from web import orders
 from web.middlewares import SECURITY_HEADERS
 
@@ -158,6 +158,24 @@ def test_a_symbol_has_every_metric_by_name_with_null_for_unknown() -> None:
         assert document["live_minutes"][0][0] == "2013-10-08T13:28:00.000Z"
         assert document["sessions"]["rth"]["vwap"] is None
         assert document["halted"] is False
+
+    serve(market, scenario)
+
+
+def test_trades_that_nobody_counted_are_null() -> None:
+    market = warm_market()
+    market.tables.cell.rows[market.n % 4, 1]["approx"] |= APPROX_TRADES
+    minute = market.t_ns // MINUTE - 1
+    market.tables.history.bars[minute % market.sizes.history_bars, 1]["flags"] = FLAG_TYPICAL
+
+    async def scenario(front: RunningFront) -> None:
+        _, counted = await front.get("/api/v1/symbols/AIG?bars=1")
+        _, uncounted = await front.get("/api/v1/symbols/BAC?bars=2")
+        assert counted["sessions"]["pm"]["trades"] == 12
+        assert uncounted["sessions"]["pm"]["trades"] is None
+        trades, flags = (counted["bar_keys"].index(key) for key in ("trades", "flags"))
+        assert [bar[trades] for bar in counted["bars"] + uncounted["bars"]] == [40, 40, None]
+        assert uncounted["bars"][-1][flags] == FLAG_TYPICAL
 
     serve(market, scenario)
 

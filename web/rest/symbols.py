@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from aiohttp import web
 
-from engine.domain.records import NS_PER_MINUTE
+from engine.domain.records import APPROX_TRADES, FLAG_TYPICAL, NS_PER_MINUTE
 from engine.domain.tables import EngineTables
 from web.app_state import STATE
 from web.movers import COLUMNS
@@ -101,20 +101,21 @@ def symbol_document(
 
 
 def _session(row: np.void, at: int) -> dict[str, float | int | bool | None]:
-    volume = float(row["volume"][at])
+    volume, approx = float(row["volume"][at]), int(row["approx"])
     return {
         "volume": number(volume),
         "vwap": number(row["pv"][at] / volume) if volume > 0 else None,
-        "trades": int(row["trades"][at]),
+        "trades": None if approx & APPROX_TRADES else int(row["trades"][at]),
         "high": number(row["high"][at]),
         "low": number(row["low"][at]),
-        "approx": bool(int(row["approx"]) >> at & 1),
+        "approx": bool(approx >> at & 1),
     }
 
 
 def _bar(bar: np.void) -> list[Any]:
-    """A bar in the order of BAR_KEYS; OHLC null where the minute had no price-eligible trade."""
-    volume = float(bar["volume"])
+    """A bar in the order of BAR_KEYS; OHLC null where the minute had no price-eligible trade,
+    trades null where nobody counted them."""
+    volume, flags = float(bar["volume"]), int(bar["flags"])
     return [
         instant(int(bar["minute"]) * NS_PER_MINUTE),
         number(bar["open"]),
@@ -123,6 +124,6 @@ def _bar(bar: np.void) -> list[Any]:
         number(bar["close"]),
         number(volume),
         number(bar["pv"] / volume) if volume > 0 else None,
-        int(bar["trades"]),
-        int(bar["flags"]),
+        None if flags & FLAG_TYPICAL else int(bar["trades"]),
+        flags,
     ]

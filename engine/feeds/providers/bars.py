@@ -1,8 +1,9 @@
 """The bars provider: 1-minute bars as ticks, each bar applied whole at the end of its minute.
 
 A bar becomes five trades with recv_ns at the minute's end: open and close set last, high and low
-only extremes, all with size 0; the fifth carries the volume at the typical price (h + l + c) / 3,
-so that VWAP sums use it where the file has no VWAP.
+only extremes; the fifth carries the volume at the typical price (h + l + c) / 3, because the file
+has no VWAP. All of them are marked COND_BAR: how many trades there were and of what size is not
+known. Their stamps say no more than that an extreme lies in the minute and the close at its end.
 """
 
 import csv
@@ -14,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from engine.domain.records import (
+    COND_BAR,
     COND_HILO,
     COND_LAST,
     COND_VOLUME,
@@ -157,7 +159,7 @@ class BarsProvider:
         start = bars.start[rows][:, None]
         opened, high, low, close, volume = bars.values[rows].T
         ticks["kind"] = TICK_TRADE
-        ticks["cond"] = np.array(_CONDITIONS, np.uint8)
+        ticks["cond"] = np.array(_CONDITIONS, np.uint8) | COND_BAR
         ticks["sym"] = bars.symbol[rows][:, None]
         ticks["recv_ns"] = start + NS_PER_MINUTE
         ticks["event_ns"] = start + np.array([0, 1, 2, NS_PER_MINUTE - 1, NS_PER_MINUTE - 1])
