@@ -88,8 +88,8 @@ def _window_changes() -> list[Metric]:
                 f"chg_{label}_pct",
                 "pct",
                 f"100 * (P / P(as of whole second floor(T / 1 s) - {seconds}) - 1)",
-                "no eligible trade by then, or then lies before the session date's start or "
-                "before the engine's",
+                "no eligible trade by then, or then lies before the session date's start, before "
+                "the engine's or within the cycle",
                 HISTORY,
                 aliases=alias,
                 inputs=("last", "price per second"),

@@ -24,7 +24,7 @@ R_APPROX, APPROX_TRADES = records.R_APPROX, records.APPROX_TRADES
 R_CUMULATIVE, PM, RTH, AH = records.R_CUMULATIVE, records.PM, records.RTH, records.AH
 MAX_VOLUME_STEP = records.MAX_VOLUME_STEP
 REF_PREV_CLOSE, REF_ATR14 = 0, 1  # words of REFERENCE
-START_NS, OPEN_NS, CLOSE_NS = 1, 2, 3  # words of SESSION
+START_NS, OPEN_NS, CLOSE_NS, INTERVAL_NS = 1, 2, 3, 6  # words of SESSION
 
 C_LAST, C_LAST_SIZE = COLUMN["last"], COLUMN["last_size"]
 C_BID, C_ASK = COLUMN["bid"], COLUMN["ask"]
@@ -253,12 +253,13 @@ def _slot(stamps, instant):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _price_windows(prices, stamps, back, newest, earliest, first_column, a, b, out):
-    """chg_N_pct columns in a row: prices as of instant newest - back[i], NaN before `earliest`."""
+def _price_windows(prices, stamps, back, newest, earliest, shortest, first_column, a, b, out):
+    """chg_N_pct columns in a row: prices as of instant newest - back[i], NaN before `earliest` and
+    for windows under `shortest`: nobody looked within one cycle."""
     for i in range(back.shape[0]):
         instant = newest - back[i]
         slot = _slot(stamps, instant)
-        if slot < 0 or instant < earliest:
+        if slot < 0 or instant < earliest or back[i] < shortest:
             out[first_column + i, a:b] = np.nan
         else:
             _percent(out[C_LAST, a:b], prices[slot, a:b], out[first_column + i, a:b])
@@ -308,9 +309,11 @@ def compute_columns(
         _tables(out, a, b)
         _single_formulas(rows_f, rows_i, session, t_ns, a, b, out)
         _price_windows(
-            second_price, second_stamp, SECONDS_BACK, second, first_second, C_CHG_SECONDS, a, b, out
+            second_price, second_stamp, SECONDS_BACK, second, first_second,
+            session[INTERVAL_NS] / NS_PER_SECOND, C_CHG_SECONDS, a, b, out,
         )
         _price_windows(
-            minute_price, minute_stamp, MINUTES_BACK, minute, first_minute, C_CHG_MINUTES, a, b, out
+            minute_price, minute_stamp, MINUTES_BACK, minute, first_minute,
+            session[INTERVAL_NS] / NS_PER_MINUTE, C_CHG_MINUTES, a, b, out,
         )
         _volume_windows(rows_f, second_volume, second_stamp, second, a, b, out)

@@ -27,7 +27,8 @@ metric is unknown while one of its inputs is; the column *unknown* names the oth
 
 **Windows** reach from T back to a whole second or minute, and only within the session date
 (by default 04:00 to 20:00 exchange time). What counts as the price then is the
-last eligible trade the engine had taken in by then. Windows of volume count the same way.
+last eligible trade the engine had taken in by then. Windows of volume count the same way. A
+window shorter than the time between two cycles is unknown: nobody looked in between.
 
 **Gaps**: *reaches back* says how far a window goes: seconds, minutes, bars, or to a moment of the
 session date; a value of the moment has none. When it reaches into the newest gap in the symbol's

@@ -29,7 +29,7 @@ class Desk:
         self.tables = tables.allocate(PrivateArena(), sizes, columns)
         session = self.tables.session
         session["start_ns"], session["open_ns"] = view.start_ns, view.open_ns
-        session["close_ns"] = view.close_ns
+        session["close_ns"], session["interval_ns"] = view.close_ns, view.interval_ns
         self.metrics = [MetricColumns(self.tables, w) for w in range(workers)]
 
     def put(self, n: int, symbol: int, view: View) -> None:

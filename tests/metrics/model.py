@@ -26,6 +26,7 @@ class View:
     volume_at: dict[int, int]
     minute_price_at: dict[int, float]
     indicators: dict[str, float]
+    interval_ns: int = 100_000_000
 
 
 def price(x: float) -> float:
@@ -51,7 +52,8 @@ def age(v: View, event_ns: int, known: bool) -> float:
 
 def seconds_change(v: View, seconds: int) -> float:
     then = v.t_ns // 10**9 - seconds
-    if then * 10**9 < v.start_ns or then not in v.price_at:
+    within_a_cycle = seconds * 10**9 < v.interval_ns
+    if then * 10**9 < v.start_ns or then not in v.price_at or within_a_cycle:
         return NAN
     return percent(price(v.row["last"]), v.price_at[then])
 

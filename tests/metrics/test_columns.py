@@ -65,6 +65,7 @@ def views(draw):
     return View(
         t_ns, START, OPEN, CLOSE, row, draw(prices), draw(prices), price_at, volume_at,
         minute_price_at, {name: draw(prices) for name in INDICATOR_NAMES},
+        draw(st.sampled_from([1, 10, 100, 600])) * SECOND // 10,
     )  # fmt: skip
 
 

@@ -53,6 +53,18 @@ RULES = [
         "cooldown_sec": 0,
     },
     {
+        "id": "within",
+        "name": "Moves within the minute of a bar",
+        "conditions": [{"metric": "chg_30s_pct", "op": "!=", "value": 0}],
+        "cooldown_sec": 0,
+    },
+    {
+        "id": "minute",
+        "name": "Moves from bar to bar",
+        "conditions": [{"metric": "chg_1m_pct", "op": ">=", "value": 0}],
+        "cooldown_sec": 0,
+    },
+    {
         "id": "up",
         "name": "Above yesterday's close",
         "conditions": [{"metric": "chg_pct", "op": ">", "value": 0}],
@@ -98,14 +110,14 @@ def test_every_bar_is_seen_once_at_its_end_and_days_follow_each_other(tmp_path: 
     assert again.sha256 == outcome.sha256
 
 
-def test_a_bar_leaves_sizes_and_numbers_of_trades_unknown_and_no_rule_fires_on_them(
+def test_a_bar_leaves_unknown_what_it_does_not_tell_and_no_rule_fires_on_that(
     tmp_path: Path,
 ) -> None:
     bars, out = tmp_path / "bars.csv", tmp_path / "alerts.jsonl"
     bars.write_text(BARS)
     backtest_bars(config(tmp_path), bars, out)
     fired = {json.loads(line)["rule_id"] for line in out.read_bytes().splitlines()}
-    assert fired == {"seen", "up"}
+    assert fired == {"seen", "up", "minute"}
 
 
 def test_a_bar_without_vwap_is_flagged_and_its_value_is_volume_at_the_typical_price(
