@@ -1,6 +1,7 @@
 """Shared by all tests: threads and the kernel cache are set before numpy and numba are imported;
-which tests may run side by side."""
+which tests may run side by side; what was skipped, and why, at the end."""
 
+import collections
 import os
 from pathlib import Path
 
@@ -32,3 +33,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         group = "processes" if place.parts[0] in PROCESSES else place.as_posix()
         item.add_marker(pytest.mark.xdist_group(group))
     items.sort(key=lambda item: item.path.relative_to(_TESTS).parts[0] not in PROCESSES)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """One line for every reason to skip: nobody shall take a part of the tests for all of them."""
+    reasons: collections.Counter[str] = collections.Counter()
+    for report in terminalreporter.stats.get("skipped", []):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext
+        reasons[reason.removeprefix("Skipped: ")] += 1
+    if reasons:
+        terminalreporter.write_sep("=", "skipped", yellow=True)
+    for reason, count in sorted(reasons.items()):
+        terminalreporter.write_line(f"SKIPPED {count}: {reason}", yellow=True)
+
+
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """A run that skipped all of its tests has proven nothing: it ends like one without tests."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if exitstatus != pytest.ExitCode.OK or reporter is None or session.config.option.collectonly:
+        return
+    if not reporter.stats.get("passed"):
+        session.exitstatus = pytest.ExitCode.NO_TESTS_COLLECTED
