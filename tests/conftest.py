@@ -6,10 +6,15 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tools import runtime
 
 runtime.prepare()
+
+# Tests never ask how long something took: a busy machine is no fault of the code.
+settings.register_profile("tapescan", deadline=None)
+settings.load_profile("tapescan")
 
 SOAK = os.environ.get("TAPESCAN_SOAK") == "1"
 # Tests here start, kill and time many processes: one after the other, whatever runs beside them.
