@@ -106,7 +106,8 @@ class FeedStage:
         self._pending, self._at = np.empty(0, TICK), 0
         mark = ring.mark()
         self.ended = mark == END_OF_INPUT
-        self._tape0_ns = max(self._provider.start_ns, tape_ns, 0 if self.ended else mark)
+        marked_ns = 0 if self.ended or self._provider.live else mark  # live: no tape time
+        self._tape0_ns = max(self._provider.start_ns, tape_ns, marked_ns)
         if self._provider.live and after != BEFORE_ALL:
             # Stamps in the ring are wall time; the tape goes on where it was left.
             self._fill()

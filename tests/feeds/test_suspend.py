@@ -1,7 +1,7 @@
 """A live feed over a suspend: its stamps jump, its tape goes on where it was left."""
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.domain.records import TICK_TRADE
@@ -67,6 +67,18 @@ def test_ticks_after_a_suspend_carry_the_new_time_and_none_is_rushed_or_lost() -
     assert (np.diff(feed.trades()["recv_ns"]) >= 0).all()
 
 
+def test_a_live_feed_killed_before_its_first_tick_does_not_take_its_mark_for_tape_time() -> None:
+    feed = Feed()
+    feed.stage = FeedStage(
+        feed.ring, feed.names, Listed(TICKS[5:], True, START), 1.0, feed.stamps.now_ns
+    )
+    feed.step(SECOND // 10)
+    assert (feed.ring.tail(), feed.ring.mark()) == (0, feed.hand.wall_ns - 1)
+    feed.kill()
+    feed.step(SECOND // 10)
+    assert len(feed.trades()) == 2, "its tape begins"
+
+
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(["step", "step", "sleep", "move", "kill"]), st.integers(0, SECOND)
@@ -75,6 +87,7 @@ STEPS = st.lists(
 )
 
 
+@settings(deadline=None, max_examples=60)
 @given(STEPS)
 def test_stamps_and_watermark_never_go_back_and_every_tick_comes_once(
     steps: list[tuple[str, int]],
