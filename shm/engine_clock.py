@@ -12,8 +12,8 @@ from shm.fences import read_word, write_word
 from shm.words import WORD_STRIDE
 
 CLOCK_WORDS = 2
-_ANCHOR = 0 * WORD_STRIDE  # engine time less CLOCK_MONOTONIC
-_ORIGIN = 1 * WORD_STRIDE  # engine time less CLOCK_BOOTTIME, the same from `start` on
+ANCHOR = 0 * WORD_STRIDE  # engine time less CLOCK_MONOTONIC
+ORIGIN = 1 * WORD_STRIDE  # engine time less CLOCK_BOOTTIME, the same from `start` on
 _SAMPLES = 9
 SUSPEND_MIN_NS = 1_000_000  # a suspend takes longer than this, two readings take less
 
@@ -33,12 +33,12 @@ class EngineClock:
     def start(self) -> None:
         """Let engine time be the wall clock's of now; before anybody reads it."""
         anchor_ns = self.clocks.wall_offset_ns(_SAMPLES)
-        write_word(self._words, _ORIGIN, anchor_ns - self.clocks.suspended_ns(_SAMPLES))
-        write_word(self._words, _ANCHOR, anchor_ns)
+        write_word(self._words, ORIGIN, anchor_ns - self.clocks.suspended_ns(_SAMPLES))
+        write_word(self._words, ANCHOR, anchor_ns)
 
     def anchor_ns(self) -> int:
         """What is added to CLOCK_MONOTONIC."""
-        return int(read_word(self._words, _ANCHOR))
+        return int(read_word(self._words, ANCHOR))
 
     def now_ns(self) -> int:
         """Engine time now."""
@@ -51,12 +51,12 @@ class EngineClock:
         if due_ns - before_ns < SUSPEND_MIN_NS:
             return 0
         anchor_ns = max(due_ns, self._due_ns(_SAMPLES))
-        write_word(self._words, _ANCHOR, anchor_ns)
+        write_word(self._words, ANCHOR, anchor_ns)
         return anchor_ns - before_ns
 
     def _due_ns(self, samples: int) -> int:
         """The anchor that the time suspended so far asks for."""
-        return int(read_word(self._words, _ORIGIN)) + self.clocks.suspended_ns(samples)
+        return int(read_word(self._words, ORIGIN)) + self.clocks.suspended_ns(samples)
 
     def skew_ns(self) -> int:
         """Wall clock less engine time, positive: the wall clock is ahead. It was stepped, or the

@@ -14,6 +14,7 @@ from engine.rules.model import Condition, Rule
 from engine.storage.ports import AlertStore
 from engine.storage.spool import Spool, Syscalls
 from engine.storage.stub import MemoryAlertStore
+from shm.clock import Clocks
 from shm.engine_clock import EngineClock
 from shm.fences import read_word, write_word
 from shm.words import WORD_STRIDE
@@ -110,8 +111,10 @@ class Floor(World):
     def lanes_empty(self) -> bool:
         return all(lane.head() == lane.tail() for lane in self.tables.lanes)
 
-    def service(self, spool: Spool, store: AlertStore | None = None) -> AlertService:
-        engine_clock = EngineClock(self.tables.clock)
+    def service(
+        self, spool: Spool, store: AlertStore | None = None, clocks: Clocks | None = None
+    ) -> AlertService:
+        engine_clock = EngineClock(self.tables.clock, clocks)
         return AlertService(
             self.tables, STREAM, spool, store or MemoryAlertStore(), engine_clock
         )

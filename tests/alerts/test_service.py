@@ -19,10 +19,12 @@ from engine.storage.ports import StoredAlert
 from engine.storage.spool import Spool
 from engine.storage.sqlite import SqliteAlertStore
 from engine.storage.stub import MemoryAlertStore
+from shm.engine_clock import EngineClock
 from shm.fences import write_word
 from shm.lane import Lane
 from shm.words import WORD_STRIDE
 from tests.alerts.floor import ABOVE, DyingCalls, Floor, Killed, Switch, drain, market
+from tests.shm.clocks import HandClocks
 from tests.storage.failing_disk import FailingCalls, FailingDisk, Trap
 
 CYCLES = 5
@@ -136,6 +138,26 @@ def test_a_kill_at_any_step_gives_each_alert_once(
         if not died:
             break
     assert at > 40
+
+
+def test_stamps_are_engine_time_and_jump_with_it_over_a_suspend(tmp_path: Path) -> None:
+    floor, store, hand = filled(), MemoryAlertStore(), HandClocks(10**18)
+    engine_clock = EngineClock(floor.tables.clock, hand.clocks)
+    engine_clock.start()
+    service = floor.service(Spool(tmp_path / "a.spool"), store, hand.clocks)
+    floor.record(CYCLES)
+    hand.set_wall(-(10**15))
+    stamped = []
+    for _ in range(2):
+        drain(service)
+        alerts = store.after(0, 1000)
+        assert len(alerts) > 10
+        stamped.append({(one.alert.committed_ns, one.alert.stored_ns) for one in alerts[-1:]})
+        hand.sleep(3600 * 10**9)
+        assert engine_clock.move() == 3600 * 10**9
+        floor.commit(market(3))
+        floor.record(CYCLES + 1)
+    assert stamped == [{(10**18, 10**18)}, {(10**18 + 3600 * 10**9,) * 2}]
 
 
 def test_a_successor_never_takes_the_announced_cycle_back(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import itertools
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.bars.decision import next_live
@@ -185,6 +185,7 @@ STEPS = st.lists(
 )
 
 
+@settings(deadline=None, max_examples=60)
 @given(STEPS)
 def test_time_only_goes_forward_and_every_grid_point_is_counted_once(
     steps: list[tuple[str, int]],

@@ -11,6 +11,7 @@ from tests.kills.rig import Rig, rig
 
 
 def health(engine: Rig) -> dict[str, object]:
+    until(lambda: events(engine, "listening"), engine)
     url = events(engine, "listening")[-1]["url"]
     with urllib.request.urlopen(f"{url}health", timeout=5) as answer:
         found: dict[str, object] = json.load(answer)
@@ -47,6 +48,7 @@ def test_a_lost_tape_degrades_the_engine_but_stops_nothing(tmp_path: Path) -> No
         code, told = status(engine)
         assert code == 0
         assert told["errors"] > 0
+        assert "no longer recorded" in str(told["degraded"])
         assert "goes on unrecorded" in events(engine, "recording_failed")[0]["reason"]
         assert events(engine, "unrecorded")
         ids = [json.loads(alert)["alert_id"] for alert in engine.alerts()]

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from engine.storage.ports import BarRow
 from engine.storage.sqlite import SqliteAlertReader, SqliteBarReader
@@ -69,7 +70,7 @@ class Rig:
         self.config.write_text(self._toml(feed))
 
     def _toml(self, feed: dict[str, object]) -> str:
-        settings: dict[str, dict[str, object]] = {
+        settings: dict[str, Any] = {
             "engine": {
                 "name": self.name,
                 "scan_workers": self.workers,
@@ -77,6 +78,7 @@ class Rig:
                 "stream_id": feed.pop("stream_id", "under-test"),
             },
             "paths": {"data_dir": str(self.data_dir)},
+            "simulator": feed.pop("simulator", {}),
             "feed": {
                 "provider": "replay",
                 "trades": str(RECORDING),

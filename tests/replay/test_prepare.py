@@ -22,6 +22,7 @@ from engine.replay.tape import TapeReader, TapeWriter
 from engine.rules.model import Rule
 from engine.storage.sqlite import SqliteAlertReader, SqliteBarReader
 from ipc.logs import Log
+from shm.engine_clock import EngineClock
 from shm.fences import read_word
 from shm.words import WORD_STRIDE
 from tests.replay.market import (
@@ -110,6 +111,17 @@ def test_a_crashed_stream_is_resumed_where_its_tape_ends(start: Start) -> None:
     assert third.resumed_n == 60
     assert stored.count() == len(alerts), "once each"
     assert any(SqliteBarReader(start.place / "bars.db").volumes(0, 1 << 62))
+
+
+def test_every_start_takes_the_wall_clock_as_engine_time(start: Start) -> None:
+    first, tables = start()
+    anchor_ns = EngineClock(tables.clock).anchor_ns()
+    assert EngineClock(tables.clock).move() == 0
+    assert abs(EngineClock(tables.clock).skew_ns()) < 10**9
+    crash_at(first, tables, 20)
+    again, tables = start()
+    assert again.resumed_n == 20
+    assert abs(EngineClock(tables.clock).anchor_ns() - anchor_ns) < 10**9
 
 
 def ended(place: Path, directory: Path) -> None:

@@ -4,7 +4,7 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shm.arena import PrivateArena
@@ -90,6 +90,7 @@ STEPS = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(STEPS)
 def test_engine_time_is_the_time_since_the_start_whatever_happens(
     steps: list[tuple[str, int]],
@@ -117,6 +118,7 @@ def test_engine_time_is_the_time_since_the_start_whatever_happens(
     assert clock.skew_ns() == hand.wall_ns - clock.now_ns()
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**32), st.lists(st.integers(0, 10**10), max_size=5))
 def test_being_preempted_between_readings_never_looks_like_a_suspend(
     seed: int, sleeps: list[int]

@@ -92,6 +92,32 @@ def test_health_tells_what_is_degraded() -> None:
     serve(market, scenario)
 
 
+def test_a_wall_clock_far_from_engine_time_degrades_it_wherever_that_is_told() -> None:
+    market = warm_market()
+    line, gauge = market.board.line("bars"), market.board.counter("clock_skew_seconds")
+
+    async def scenario(front: RunningFront) -> None:
+        for skew_ns, well in ((250_000_000, True), (-250_000_001, False), (3 * SECOND, False)):
+            market.board.counters[line, gauge] = skew_ns
+            _, health = await front.get("/health")
+            status, ready = await front.get("/ready")
+            _, document = await front.get("/api/v1/status")
+            assert status == 200
+            assert ready["status"] == "ready"
+            assert health["status"] == document["state"] == ("ok" if well else "degraded")
+            assert health["reasons"] == ready["degraded"] == document["degraded"]
+            assert bool(ready["degraded"]) is not well
+            async with front.session.get(front.url + "/metrics") as answer:
+                text = await answer.text()
+            assert f'clock_skew_seconds{{role="bars"}} {skew_ns / 1e9}' in text
+        assert ready["degraded"] == [
+            "The wall clock is 3.000 s ahead of engine time, more than clock.max_skew_ms = 250: "
+            "check it, then restart the engine to take it over."
+        ]
+
+    serve(market, scenario)
+
+
 def test_alerts_are_paged_newest_first_and_filtered() -> None:
     market = warm_market()
     for number in range(7):
@@ -251,7 +277,7 @@ SERIES = (
     "tick_processed_total", "worker_queue_depth", "last_tick_timestamp",
     "tick_processing_latency_seconds", "alert_delivery_latency_seconds", "consumer_lag",
     "http_requests_total", "websocket_connections", "errors_total", "absent_cycles_total",
-    "tick_to_alert_seconds", "ring_depth",
+    "tick_to_alert_seconds", "ring_depth", "clock_skew_seconds",
 )  # fmt: skip
 
 
