@@ -43,5 +43,13 @@ bench: check $(VENV)/.dev ## figures beside their peers: make bench, or make ben
 audit: $(VENV)/.dev ## known vulnerabilities in the locked packages; fails, too, when nobody can tell
 	$(BIN)/python -m tools.audit
 
+# setuptools builds the package without isolation, so it is locked like everything else.
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
+
+lock: $(VENV)/.dev ## pin new dependencies with their hashes, for every Python and platform
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	echo 'setuptools>=77' | $(BIN)/$(LOCK) -o requirements.lock pyproject.toml -
+	echo 'setuptools>=77' | $(BIN)/$(LOCK) --extra dev -o requirements-dev.lock pyproject.toml -
+
 clean: ## remove the environment and the demo's state
 	rm -rf $(VENV) .run build *.egg-info
