@@ -43,7 +43,8 @@ _HISTORY = (
 )  # fmt: skip
 _BARS = (
     "ticks_ctl", "decisions_ctl", "decisions_data", "bar_ring_ctl", "bar_ring_data", "clock",
-    "cells_ctl", "cell_rows", "cell_heads", "cell_events", "names_ctl", "names_raw", *_HISTORY,
+    "cells_ctl", "cell_rows", "cell_heads", "cell_events", "names_ctl", "names_raw", "closes",
+    *_HISTORY,
 )  # fmt: skip
 _INDICATORS = (
     "indicator_words", "indicator_state", "indicator_values", "indicator_closes",

@@ -61,16 +61,16 @@ def _clear_session(rows: np.ndarray) -> None:
     rows["minutes"] = minutes[0]
 
 
-def roll_session(rows: np.ndarray, session: np.void) -> np.ndarray:
+def roll_session(rows: np.ndarray, begin_ns: int) -> np.ndarray:
     """Start a new session date in ROW[:] `rows`, in place.
 
     Everything of a session is reset; last and its stamps, bar_index and final_minute stay. A last
-    price at or after session.start_ns counts as one of the new date. Returns float64[rows], the
-    last regular price of the date before (NaN unknown): a candidate for prev_close.
+    price at or after begin_ns counts as one of the new date. Returns float64[rows], the last
+    regular price of the date before (NaN unknown): a candidate for prev_close.
     """
     closes: np.ndarray = rows["close_rth"].copy()
     _clear_session(rows)
-    today = np.isfinite(rows["last"]) & (rows["last_event_ns"] >= int(session["start_ns"]))
+    today = np.isfinite(rows["last"]) & (rows["last_event_ns"] >= begin_ns)
     rows.view(np.int64).reshape(len(rows), records.ROW_WORDS)[:, R_SEEN] = today
     return closes
 

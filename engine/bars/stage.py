@@ -4,11 +4,13 @@ import numpy as np
 
 from engine.bars.admission import SymbolMap
 from engine.bars.apply_nb import apply_ticks, end_cursor
+from engine.bars.closes import note_closes
 from engine.bars.decision import (
     END_OF_INPUT,
     check_crc,
     decision_crc,
     find_decision,
+    grid_floor,
     next_live,
 )
 from engine.bars.errors import BarsError
@@ -20,6 +22,7 @@ from engine.bars.layout import (
     C_ADMIT_RING,
     C_APPROX,
     C_CAPACITY,
+    C_CLOSE,
     C_CLOSED,
     C_END,
     C_EVENTS,
@@ -185,7 +188,8 @@ class BarsStage:
         """Write the next decision at engine time now_ns; None while it is too early or gated.
 
         T_k is the latest grid point that every watermark has reached or that has been waited for
-        longer than wait_ns; then lagging rings are cut at their tail and the record says so.
+        longer than wait_ns; then lagging rings are cut at their tail and the record says so. The
+        roll is never passed over: the stream ends with its grid point, however late that is.
         flags: DECISION_UNRECORDED or 0. anchor_ns: the clock's; a decision with another one than
         the decision before it is DECISION_REANCHORED. moved_ns: see `next_live`.
         """
@@ -197,6 +201,8 @@ class BarsStage:
         t_ns = next_live(before_ns, now_ns, wait_ns, self._interval_ns, marks, moved_ns)
         if t_ns is None:
             return None
+        if before_ns < (roll_ns := int(self._session[S_ROLL])) < t_ns:
+            t_ns = -grid_floor(-roll_ns, self._interval_ns)
         if self.reanchored(anchor_ns):
             flags |= records.DECISION_REANCHORED
         return self._write(t_ns, self._end_cursors(t_ns), marks, flags, anchor_ns, now_ns)
@@ -337,6 +343,8 @@ class BarsStage:
         self._take_ticks(head, decision)
         c = self._work.c
         t_ns = int(decision[DECISION["t_ns"]])
+        starts, ends = self._head[HEAD["tick_end"] :], decision[DECISION["tick_end"] :]
+        note_closes(self.tables, self.symbols.idmap, starts, ends, t_ns, int(c[C_CLOSE]))
         closed = closed_minute(t_ns, int(self._session[S_GRACE]))
         if closed > head[HEAD["closed_minute"]]:
             close_minutes(self._work, closed)

@@ -27,7 +27,7 @@ _GROUPS = (
     ("rings", ("ticks", "decisions", "bar_ring", "flow", "clock")),
     ("alert lanes", ("lane",)),
     ("compiled rules", ("rules",)),
-    ("names and reference data", ("names", "feed_names", "reference", "session")),
+    ("names and reference data", ("names", "feed_names", "reference", "closes", "session")),
     ("board", ("board",)),
 )
 _REST = "other"

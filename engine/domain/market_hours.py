@@ -110,6 +110,11 @@ def date_number(date: datetime.date) -> int:
     return date.year * 10_000 + date.month * 100 + date.day
 
 
+def date_of(number: int) -> datetime.date:
+    """The date that a yyyymmdd stands for."""
+    return datetime.date(number // 10_000, number // 100 % 100, number % 100)
+
+
 def session_record(
     day: TradingDay, outer: OuterTimes, interval_ns: int, grace_ns: int
 ) -> np.ndarray:

@@ -285,6 +285,14 @@ REFERENCE = np.dtype(
     ]
 )
 
+# The official close of a symbol on this session date, as far as it is known.
+CLOSE = np.dtype(
+    [
+        ("price", "f8"),  # of its largest closing record so far
+        ("size", "f8"),   # of that record; 0: none so far
+    ]
+)
+
 # The session date of the stream (one record).
 SESSION = np.dtype(
     [

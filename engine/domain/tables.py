@@ -119,7 +119,11 @@ class ScanTable:
 
 @dataclasses.dataclass
 class EngineTables:
-    """Everything the roles share; built once by the supervisor, inherited by every role."""
+    """Everything the roles share; built once by the supervisor, inherited by every role.
+
+    reference: REFERENCE[rows]. closes: CLOSE[rows], official closes of the session date so far,
+    written in place by bars: a cycle done again changes nothing. session: SESSION[1].
+    """
 
     sizes: Sizes
     ticks: RingFamily
@@ -136,6 +140,7 @@ class EngineTables:
     names: Names
     feed_names: list[Names]
     reference: np.ndarray
+    closes: np.ndarray
     session: np.ndarray
 
 
@@ -229,6 +234,7 @@ def allocate(arena: Arena, sizes: Sizes, columns: Columns) -> EngineTables:
         names=Names.create(arena, "names", rows),
         feed_names=[Names.create(arena, f"feed_names{f}", rows) for f in range(sizes.feeds)],
         reference=arena.array("reference", rows, records.REFERENCE),
+        closes=arena.array("closes", rows, records.CLOSE),
         session=arena.array("session", 1, records.SESSION),
     )
 

@@ -31,6 +31,11 @@ def _replay(
     )
 
 
+def is_live(config: Config) -> bool:
+    """True when the engine clock decides the cycles of the configured provider, not its ticks."""
+    return config.feed.provider == "simulator" and config.simulator.clock == "live"
+
+
 def traits_of(config: Config) -> Traits:
     """What the configuration asks of the simulated market."""
     told = config.simulator
@@ -61,7 +66,7 @@ def _simulator(
         Conditions.load(),
         start_ns=start_ns,
         end_ns=end_ns,
-        live=config.simulator.clock == "live",
+        live=is_live(config),
     )
 
 

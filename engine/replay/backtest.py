@@ -20,7 +20,6 @@ from engine.feeds.port import Provider, Report
 from engine.feeds.providers.bars import BarsFile, BarsProvider
 from engine.feeds.registry import open_provider
 from engine.replay.builder import Builder, columns, load_compiled_rules, sizes_of
-from engine.replay.closes import OfficialCloses
 from engine.replay.genesis import Genesis, load, restore
 from engine.replay.harness import TO_THE_END, Harness
 from engine.replay.open_stream import GENESIS_NAME
@@ -151,13 +150,10 @@ class _Days:
         restore(tables, genesis, trades_counted=self._trades_counted)
         harness = Harness(tables, genesis.header.stream_id, self._writer.take)
         known = enumerate(genesis.header.tickers)
-        official = OfficialCloses(tables.session)
-        ticks = official.watch(
-            admitted_batches(source(start_ns, end_ns), known, tables.sizes.capacity)
-        )
+        ticks = admitted_batches(source(start_ns, end_ns), known, tables.sizes.capacity)
         harness.run_ticks(ticks, TO_THE_END)
         self.cycles += harness.n
-        self._before = builder.after(tables, official)
+        self._before = builder.after(tables)
 
 
 def _silent(_sentence: str) -> None:

@@ -11,7 +11,6 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from engine.bars.stage import roll_session
 from engine.config.schema import Config
 from engine.domain import market_hours, records
 from engine.domain.market_hours import OuterTimes, TradingDay
@@ -20,11 +19,11 @@ from engine.domain.tables import Columns, EngineTables, allocate
 from engine.errors import EngineError
 from engine.feeds.admit import admitted_batches
 from engine.feeds.conditions import Conditions
-from engine.feeds.registry import open_provider, simulated_reference
+from engine.feeds.registry import is_live, open_provider, simulated_reference
 from engine.indicators import registry as indicator_registry
 from engine.metrics.registry import COLUMNS as METRIC_COLUMNS
 from engine.replay.calendar_load import load_calendar
-from engine.replay.closes import OfficialCloses
+from engine.replay.carry import begin_date
 from engine.replay.fingerprint import code_fingerprint, file_mark
 from engine.replay.genesis import Genesis, GenesisHeader, empty_arrays, restore, snapshot
 from engine.replay.harness import Harness
@@ -38,6 +37,7 @@ _MS = 1_000_000
 _HISTORY_INTERVAL_NS = records.NS_PER_MINUTE
 _BEFORE_START_INTERVAL_NS = records.NS_PER_SECOND
 _FINE_NS = Sizes.seconds * records.NS_PER_SECOND
+_SMALLEST = Sizes(capacity=1)
 _DAY = datetime.timedelta(days=1)
 _HOUR_NS = 3600 * records.NS_PER_SECOND
 _BELL = datetime.time(9, 30)
@@ -121,7 +121,8 @@ class Span:
 
 class Builder:
     """Builds one genesis. calendar_dir: where the exported calendar is kept; say: progress
-    sentences."""
+    sentences. Live: now_ns is where it begins, before what the stream of before left (its start_ns
+    is where that ended)."""
 
     def __init__(
         self,
@@ -132,6 +133,7 @@ class Builder:
         say: Callable[[str], None] = lambda sentence: None,
         on_bars: Callable[[list[str], np.ndarray], None] | None = None,
         now_ns: int = 0,
+        before: Genesis | None = None,
     ) -> None:
         self._config = config
         self._stream_id = stream_id
@@ -139,7 +141,9 @@ class Builder:
         self._compiled = compiled
         self._say = say
         self._on_bars = on_bars
-        self._now_ns = now_ns
+        self._before = before
+        self._now_ns = now_ns if before is None else max(now_ns, before.header.start_ns)
+        self._live = is_live(config)
         market = config.market
         self._outer = OuterTimes(
             *(
@@ -168,12 +172,15 @@ class Builder:
         return Span(day, start // self._interval_ns * self._interval_ns, end)
 
     def _simulated_span(self) -> Span:
-        """The simulator's own day. A live one begins now, and its session is laid around that."""
+        """The simulator's own day. A live one begins now, and its session is laid around that; its
+        date follows that of the session before."""
         told = self._config.simulator
-        if told.clock == "live":
+        if self._live:
             start = self._now_ns // self._interval_ns * self._interval_ns
             opened = start - self._after_open_ns(told.start)
             date = market_hours.from_ns(start).date()
+            if self._before is not None:
+                date = max(date, market_hours.date_of(self._before.header.date) + _DAY)
             return Span(TradingDay(date, opened, opened + 13 * _HOUR_NS // 2, False), start, None)
         start = self._instant(told.start or _SIMULATED_START)
         day = market_hours.day_of(self._calendar(start), market_hours.exchange_date(start))
@@ -209,17 +216,18 @@ class Builder:
         return int(ticks["recv_ns"][0])
 
     def _session(self, day: TradingDay, interval_ns: int) -> np.ndarray:
-        if self._config.feed.provider == "simulator" and self._config.simulator.clock == "live":
+        if self._live:
             return self._live_session(day, interval_ns)
         return market_hours.session_record(day, self._outer, interval_ns, self._grace_ns)
 
     def _live_session(self, day: TradingDay, interval_ns: int) -> np.ndarray:
-        """A made-up session around a live simulation: the real clock need not be in market
-        hours."""
+        """A made-up session around a live simulation: the real clock need not be in market hours.
+        It rolls after the simulation's minutes, be it open or not."""
+        roll_ns = self.span.start_ns + self._config.simulator.minutes * records.NS_PER_MINUTE
         session = np.zeros(1, records.SESSION)
         session[0] = (
             market_hours.date_number(day.date), day.open_ns - _HOUR_NS, day.open_ns, day.close_ns,
-            day.close_ns + 4 * _HOUR_NS, day.close_ns + 5 * _HOUR_NS, interval_ns, self._grace_ns,
+            day.close_ns + 4 * _HOUR_NS, roll_ns, interval_ns, self._grace_ns,
         )  # fmt: skip
         return session
 
@@ -245,30 +253,32 @@ class Builder:
         """The genesis of a day that follows what `before` left; T of cycle 0 is on the grid."""
         session = self._session(day, self._interval_ns)
         start_ns = start_ns // self._interval_ns * self._interval_ns
-        empty = self._tables(Sizes(capacity=1))
+        empty = self._tables(_SMALLEST)
         self.span = Span(day, start_ns, None)
         return self._finished(self._begin_day(before, session, start_ns, empty))
 
-    def after(self, tables: EngineTables, official: OfficialCloses) -> Genesis:
+    def after(self, tables: EngineTables) -> Genesis:
         """What a stream leaves to the next day."""
-        tickers, arrays = snapshot(tables)
-        found = self._genesis(tickers, arrays, tables.session, 0)
-        found.closes = official.by_ticker(tables.feed_names[0])
-        return found
+        tickers, arrays = snapshot(tables, instants=False)
+        return self._genesis(tickers, arrays, tables.session, 0)
 
     def _simulated(self) -> Genesis:
-        tickers, reference = simulated_reference(self._config)
-        if len(tickers) > self._config.engine.capacity:
+        listed, capacity = simulated_reference(self._config), self._config.engine.capacity
+        tickers = listed[0]
+        if len(tickers) > capacity:
             raise BuildError(
-                f"simulator.symbols is {len(tickers)}, but engine.capacity is "
-                f"{self._config.engine.capacity}."
+                f"simulator.symbols is {len(tickers)}, but engine.capacity is {capacity}."
             )
-        session = self._session(self.span.day, self._interval_ns)
-        arrays = empty_arrays(self._tables(Sizes(capacity=1)), tickers, reference)
+        session, empty = self._session(self.span.day, self._interval_ns), self._tables(_SMALLEST)
+        if self._before is None:
+            arrays = empty_arrays(empty, *listed)
+        else:
+            yesterday = self._date_before(session)
+            _, arrays = begin_date(self._before, session, yesterday, empty, capacity, listed)
         return self._genesis(tickers, arrays, session, self.span.start_ns)
 
     def _from_history(self) -> Genesis:
-        tables = self._tables(Sizes(capacity=1))
+        tables = self._tables(_SMALLEST)
         genesis: Genesis | None = None
         for text in self._config.feed.history_dates:
             date = datetime.date.fromisoformat(text)
@@ -320,6 +330,7 @@ class Builder:
             config={},
             conditions_sha256="",
             fingerprint="",
+            live=self._live,
         )
         return Genesis(header, b"", arrays)
 
@@ -330,28 +341,15 @@ class Builder:
         if before is None:
             reference = np.zeros(0, records.REFERENCE)
             return self._genesis([], empty_arrays(empty, [], reference), session, start_ns)
-        arrays = dict(before.arrays)
-        rows = arrays["rows"].copy()
-        closes = roll_session(rows, session[0])
-        reference = arrays["reference"].copy()
-        official = np.array([before.closes.get(name, np.nan) for name in before.header.tickers])
-        closes = np.where(np.isfinite(official), official, closes)
-        known = np.isfinite(closes)
-        reference["prev_close"][known] = closes[known]
-        if before.header.date != self._date_before(session):
-            reference["prev_close"] = np.nan  # what we know is older than yesterday
-        fresh = empty_arrays(empty, before.header.tickers, reference)
-        for name in fresh:
-            if name.startswith(("second_", "minute_", "session_")):
-                arrays[name] = fresh[name]
-        head = arrays["head"].copy()
-        for field in ("second", "minute"):
-            head[field] = -1
-        arrays |= {"rows": rows, "reference": reference, "head": head}
-        return self._genesis(before.header.tickers, arrays, session, start_ns)
+        tickers, arrays = begin_date(
+            before, session, self._date_before(session), empty, self._config.engine.capacity
+        )
+        return self._genesis(tickers, arrays, session, start_ns)
 
     def _date_before(self, session: np.ndarray) -> int:
-        """The trading day before that of a session, yyyymmdd."""
+        """The trading day before that of a session, yyyymmdd. The live simulation trades daily."""
+        if self._live:
+            return market_hours.date_number(self.span.day.date - _DAY)
         days = self._calendar(int(session["open_ns"][0]))
         earlier = [day.date for day in days if day.open_ns < int(session["open_ns"][0])]
         return market_hours.date_number(earlier[-1])
@@ -375,13 +373,9 @@ class Builder:
             harness.on_bars = lambda events: take([t for _, t in tables.names.all()], events)
         provider = open_provider(self._config, begin_ns, end_ns)
         known = enumerate(genesis.header.tickers)
-        official = OfficialCloses(session)
-        ticks = official.watch(admitted_batches(provider, known, tables.sizes.capacity))
-        harness.run_ticks(ticks, end_ns)
+        harness.run_ticks(admitted_batches(provider, known, tables.sizes.capacity), end_ns)
         tickers, arrays = snapshot(tables)
-        found = self._genesis(tickers, arrays, session, end_ns)
-        found.closes = official.by_ticker(tables.feed_names[0])
-        return found
+        return self._genesis(tickers, arrays, session, end_ns)
 
     def _finished(self, genesis: Genesis) -> Genesis:
         header = msgspec.structs.replace(

@@ -317,7 +317,7 @@ def test_yesterdays_last_is_not_a_price_of_today() -> None:
     rows = empty_rows(64)
     rows["last"][0], rows["last_event_ns"][0], rows["bar_index"][0] = 10, at(-9999), 7
     rows["close_rth"][0] = 9.5
-    closes = roll_session(rows, build().session[0])
+    closes = roll_session(rows, int(build().session[0]["start_ns"]))
     assert closes[0] == 9.5 and np.isnan(closes[1])
     assert (rows["last"][0], rows["bar_index"][0]) == (10, 7) and np.isnan(rows["close_rth"][0])
     tables = build()

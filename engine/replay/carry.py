@@ -1,0 +1,123 @@
+"""What one session date leaves to the next: symbols, last prices, bars, indicators, cooldowns and
+the close."""
+
+import numpy as np
+
+from engine.bars.stage import roll_session
+from engine.domain import records
+from engine.domain.tables import EngineTables
+from engine.replay.genesis import Genesis, empty_arrays
+
+_PLACE_MASK = (1 << 32) - 1  # of a cooldown's second word: the symbol's place; above it the ms
+# Arrays with one entry per symbol that go on, and the axis of the symbols.
+_GO_ON = (
+    ("rows", 0),
+    ("indicator_state", 0),
+    ("indicator_values", 1),
+    ("indicator_closes", 1),
+)
+
+Listed = tuple[list[str], np.ndarray]  # the tickers of a market in order, REFERENCE of each
+Carried = tuple[list[str], dict[str, np.ndarray]]  # tickers in order, arrays of a genesis
+
+
+def begin_date(
+    before: Genesis,
+    session: np.ndarray,
+    yesterday: int,
+    empty: EngineTables,
+    capacity: int,
+    listed: Listed | None = None,
+) -> Carried:
+    """Tickers and arrays of a new session date that follows the state `before`.
+
+    Last prices, bars, indicators and running cooldowns go on; whatever belongs to a session begins
+    anew. prev_close is the official close of the date before or, without a closing record, its last
+    regular price; unknown when `before` is not of the date `yesterday` (yyyymmdd). session:
+    SESSION[1] of the new date; empty: tables of any size without content. listed: all that the
+    market trades, with what it says of them where we do not know better; None: the symbols of
+    `before`, as many as there is room for.
+    """
+    tickers, rolled = before.header.tickers, _rolled(before, session, yesterday)
+    if listed is None:
+        at = _staying(before, capacity)
+        tickers, reference = [tickers[place] for place in at.tolist()], rolled["reference"][at]
+    else:
+        places = {ticker: place for place, ticker in enumerate(tickers)}
+        at = np.array([places.get(ticker, -1) for ticker in listed[0]], np.int64)
+        tickers, reference = listed[0], _informed(listed[1], rolled["reference"], at)
+    arrays = empty_arrays(empty, tickers, reference)
+    arrays["head"]["closed_minute"] = before.arrays["head"]["closed_minute"]
+    _place(arrays, rolled, at)
+    return tickers, arrays
+
+
+def _informed(listed: np.ndarray, reference: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """What a market says of its symbols, with the closes that we saw in place of its own."""
+    informed, known = listed.copy(), at >= 0
+    seen = reference["prev_close"][at[known]]
+    told = informed["prev_close"][known]
+    informed["prev_close"][known] = np.where(np.isnan(seen), told, seen)
+    return informed
+
+
+def _staying(before: Genesis, capacity: int) -> np.ndarray:
+    """Places of the symbols that go on: all of them, as long as there is room.
+
+    When tickers were refused, those that did not tick on the date that ends make room. More than
+    the capacity of now: those that ticked last go on.
+    """
+    ticked_ns = before.arrays["rows"]["tick_event_ns"]
+    staying = np.arange(len(ticked_ns))
+    if int(before.arrays["head"]["refused_capacity"][0]) > 0:
+        staying = staying[ticked_ns >= int(session_of(before)["start_ns"][0])]
+    if len(staying) > capacity:
+        newest_first = np.argsort(-ticked_ns[staying], kind="stable")
+        staying = np.sort(staying[newest_first[:capacity]])
+    return staying
+
+
+def session_of(genesis: Genesis) -> np.ndarray:
+    """SESSION[1] of a genesis or of a state."""
+    session = np.zeros(1, records.SESSION)
+    session[0] = tuple(genesis.header.session)
+    return session
+
+
+def _rolled(before: Genesis, session: np.ndarray, yesterday: int) -> dict[str, np.ndarray]:
+    """The arrays of a state, its rows and reference those of the new date."""
+    rows, reference = before.arrays["rows"].copy(), before.arrays["reference"].copy()
+    ended_ns = int(session_of(before)["roll_ns"][0])
+    regular = roll_session(rows, max(int(session["start_ns"][0]), ended_ns))
+    official = before.arrays["closes"]
+    closes = np.where(official["size"] > 0, official["price"], regular)
+    known = np.isfinite(closes)
+    reference["prev_close"][known] = closes[known]
+    if before.header.date != yesterday:
+        reference["prev_close"] = np.nan  # what we know is older than yesterday
+    return before.arrays | {"rows": rows, "reference": reference}
+
+
+def _place(arrays: dict[str, np.ndarray], before: dict[str, np.ndarray], at: np.ndarray) -> None:
+    """Move what goes on into the arrays of a new genesis.
+
+    at: int64[symbols], place of each symbol in `before`, -1: it was not there.
+    """
+    known = at >= 0
+    old = at[known]
+    for name, axis in _GO_ON:
+        if axis == 0:
+            arrays[name][known] = before[name][old]
+        else:
+            arrays[name][:, known] = before[name][:, old]
+    now = np.full(len(before["rows"]), -1, np.int64)
+    now[old] = np.flatnonzero(known)
+    symbols = now[before["bar_symbols"]]
+    order = np.argsort(before["bars"]["minute"], kind="stable")  # the newest comes last, and stays
+    order = order[symbols[order] >= 0]
+    arrays["bars"], arrays["bar_symbols"] = before["bars"][order], symbols[order]
+    cooldowns = before["cooldowns"].copy()
+    places = now[cooldowns[:, 1] & _PLACE_MASK]
+    cooldowns[:, 1] = places | (cooldowns[:, 1] >> 32 << 32)
+    cooldowns = cooldowns[places >= 0]
+    arrays["cooldowns"] = cooldowns[np.lexsort(cooldowns.T[::-1])]
