@@ -5,7 +5,8 @@ import numpy as np
 from numba import njit
 
 from engine.domain import records
-from engine.metrics.catalogue import MINUTE_WINDOWS, SECOND_WINDOWS, VOLUME_WINDOWS
+from engine.metrics.entries.changes import MINUTE_WINDOWS, SECOND_WINDOWS
+from engine.metrics.entries.volume import VOLUME_WINDOWS
 from engine.metrics.registry import COLUMN, INDICATOR_FIRST, INDICATOR_NAMES
 
 TILE = 256  # symbols at a time: their columns stay in the second-level cache

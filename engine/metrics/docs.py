@@ -2,17 +2,14 @@
 
 from collections.abc import Sequence
 
-from engine.metrics.entry import HISTORY, INDICATOR, REFERENCE, ROW, TIME, Metric
+from engine.metrics.entry import SAME, Metric
 from engine.metrics.planned import PLANNED
 from engine.metrics.registry import METRICS
 
-_HEADINGS = {
-    ROW: "From trades, quotes and status",
-    HISTORY: "Over windows in time",
-    REFERENCE: "From reference data",
-    TIME: "Time and age",
-    INDICATOR: "Indicators over 1-minute bars",
-}
+_COLUMNS = (
+    "name, aliases", "what it is", "unit", "formula", "unknown", "warm-up", "reaches back", "hours",
+    "mirror",
+)  # fmt: skip
 
 _INTRODUCTION = """\
 # Metrics
@@ -42,9 +39,18 @@ and `trades_all` are unknown and a rule that needs one of them does not fire. Vo
 typical price (high + low + close) / 3, which is what every VWAP and `dvol` are made of; such bars
 are flagged. Ages of trades, highs and lows are known to the minute only.
 
+**Mirror**: what stands for the metric when a rule for rising prices is turned into one for falling
+prices; *unchanged* for what has no direction, such as volume.
+
 **Sessions**: regular metrics (`hod`, `vwap_rth`, `open` ...) use trades of regular hours only and
 keep their value after the close; `_all` means pre-market, regular and after hours.
 """
+
+
+def _mirror(metric: Metric) -> str:
+    if metric.flip == SAME:
+        return "unchanged"
+    return f"`{metric.flip or '-' + metric.name}`"
 
 
 def _row(metric: Metric) -> str:
@@ -52,16 +58,17 @@ def _row(metric: Metric) -> str:
     if metric.aliases:
         names += "<br>" + ", ".join(f"`{alias}`" for alias in metric.aliases)
     sessions = "" if metric.sessions == "all" else metric.sessions
-    reach = metric.reach.text
-    cells = (names, metric.unit, metric.formula, metric.unknown, metric.warm_up, reach, sessions)
+    cells = (
+        names, metric.brief, metric.unit, metric.formula, metric.unknown, metric.warm_up,
+        metric.reach.text, sessions, _mirror(metric),
+    )  # fmt: skip
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 
-def _section(source: str, heading: str) -> list[str]:
+def _section(heading: str) -> list[str]:
     lines = ["", f"## {heading}", ""]
-    lines += ["| name, aliases | unit | formula | unknown | warm-up | reaches back | hours |"]
-    lines += ["| --- | --- | --- | --- | --- | --- | --- |"]
-    return lines + [_row(metric) for metric in METRICS if metric.source == source]
+    lines += [f"| {' | '.join(_COLUMNS)} |", f"|{' --- |' * len(_COLUMNS)}"]
+    return lines + [_row(metric) for metric in METRICS if metric.group == heading]
 
 
 def _planned() -> list[str]:
@@ -77,8 +84,8 @@ def _planned() -> list[str]:
 def render(edge_cases: Sequence[tuple[str, str]]) -> str:
     """The whole page. edge_cases: (what, decision) of the indicators, from their registry."""
     lines = [_INTRODUCTION.rstrip()]
-    for source, heading in _HEADINGS.items():
-        lines += _section(source, heading)
+    for heading in dict.fromkeys(metric.group for metric in METRICS):
+        lines += _section(heading)
     lines += ["", "## Where libraries disagree", ""]
     lines += [f"- **{what}**: {decision}" for what, decision in edge_cases]
     lines += _planned()

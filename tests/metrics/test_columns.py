@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.errors import EngineError
-from engine.metrics.registry import INDICATOR_NAMES, METRICS
+from engine.metrics.registry import INDICATOR_NAMES
 from tests.conftest import SOAK
 from tests.metrics.desk import MINUTE, SECOND, Desk, empty_row
 from tests.metrics.model import View, expected
@@ -171,11 +171,3 @@ def test_metrics_of_a_cycle_whose_indicators_are_not_there_are_refused():
     desk.put(1, 0, view)
     with pytest.raises(EngineError, match="metrics of cycle 2"):
         desk.metrics[0].compute(2)
-
-
-def test_every_metric_has_words_for_its_unit_formula_and_unknown():
-    units = {"usd", "pct", "bps", "shares", "count", "s", "min", "ratio", "points", "flag"}
-    for column, metric in enumerate(METRICS):
-        assert metric.column == column
-        assert metric.unit in units
-        assert metric.formula and metric.unknown and metric.warm_up

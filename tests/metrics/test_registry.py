@@ -1,9 +1,13 @@
 """Names of metrics: aliases, near misses, names of a later release, the generated page."""
 
+import dataclasses
+
 import pytest
 
+from engine.metrics.entry import SAME, UNITS, Metric
 from engine.metrics.planned import PLANNED
 from engine.metrics.registry import METRICS, UnknownMetric, names, resolve
+from engine.rules.parser import parse
 from tools import metric_docs
 
 
@@ -62,10 +66,67 @@ def test_every_input_that_is_a_metric_is_a_canonical_name():
     canonical = {metric.name for metric in METRICS}
     other = {
         "trades", "quotes", "final bars", "closes of final bars", "price per second",
-        "price per minute", "volume per second", "volume per minute",
+        "price per minute", "volume per second", "volume per minute", "status", "bands",
     }  # fmt: skip
     for metric in METRICS:
         assert set(metric.inputs) <= canonical | other, metric.name
+
+
+def is_documented(metric: Metric) -> bool:
+    texts = (metric.group, metric.brief, metric.formula, metric.unknown, metric.warm_up)
+    brief = metric.brief
+    return (
+        all(text and text == text.strip() for text in texts)
+        and metric.unit in UNITS
+        and len(brief) <= 80
+        and brief[0].isupper()
+        and not brief.endswith(".")
+    )
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+def test_every_entry_says_what_it_is(metric: Metric) -> None:
+    assert METRICS[metric.column] is metric
+    assert is_documented(metric)
+
+
+def test_an_entry_without_words_would_be_noticed() -> None:
+    for missing in ("group", "brief", "formula", "unknown", "unit"):
+        assert not is_documented(dataclasses.replace(METRICS[0], **{missing: ""}))
+
+
+def mirrored(value: dict[str, float], metric: Metric) -> float:
+    mirror = metric.mirror
+    other = value[mirror.name]
+    return 1 / other if mirror.inverse else mirror.offset + mirror.sign * other
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+def test_the_mirror_of_a_mirror_is_the_metric_itself(metric: Metric) -> None:
+    value = {one.name: 3.0 + one.column for one in METRICS}
+    assert metric.mirror.name in value
+    other = resolve(metric.mirror.name)
+    once = {one.name: mirrored(value, one) for one in METRICS}
+    assert mirrored(once, metric) == pytest.approx(value[metric.name])
+    assert other.unit == metric.unit
+    assert other.reach.kind == metric.reach.kind
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+def test_what_has_a_direction_turns_round_and_nothing_else_does(metric: Metric) -> None:
+    mirror, other = metric.mirror, resolve(metric.mirror.name)
+    if mirror == resolve(metric.name).mirror and metric.flip == SAME:
+        assert metric.up is None
+        return
+    rises = mirror.sign > 0 and not mirror.inverse
+    assert metric.up is not None
+    assert other.up == (not metric.up if rises else metric.up)
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=lambda metric: metric.name)
+def test_a_mirror_is_an_expression_of_the_language_of_rules(metric: Metric) -> None:
+    if metric.flip not in (None, SAME):
+        parse(f"{metric.flip} > 0")
 
 
 def test_the_page_about_metrics_is_what_the_registry_says():

@@ -211,7 +211,11 @@ def test_the_catalogue_explains_every_metric() -> None:
         _, document = await front.get("/api/v1/metrics")
         found = {metric["name"]: metric for metric in document["data"]}
         assert "rsi" in found["rsi(14)"]["aliases"]
-        assert all(metric["formula"] and metric["unknown"] for metric in found.values())
+        for key in ("group", "brief", "formula", "unknown", "flip"):
+            assert all(metric[key] for metric in found.values()), key
+        assert found["hod"]["flip"] == "-lod"
+        assert found["vol_all"]["flip"] == "vol_all"
+        assert found["rsi(14)"]["reach"]
 
     serve(warm_market(), scenario)
 

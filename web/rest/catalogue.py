@@ -1,7 +1,8 @@
-"""GET /api/v1/metrics: every metric a rule can name, with unit, formula and when it is unknown."""
+"""GET /api/v1/metrics: every metric a rule can name, what it is and when it is unknown."""
 
 from aiohttp import web
 
+from engine.metrics.entry import SAME
 from engine.metrics.registry import METRICS
 from web.problems import json_response
 from web.schemas import NoQuery, decode_query
@@ -13,12 +14,20 @@ async def list_metrics(request: web.Request) -> web.Response:
     data = [
         {
             "name": metric.name,
+            "group": metric.group,
+            "brief": metric.brief,
             "unit": metric.unit,
             "formula": metric.formula,
             "unknown": metric.unknown,
             "sessions": metric.sessions,
             "warm_up": metric.warm_up,
+            "reach": metric.reach.text,
             "aliases": metric.aliases,
+            "inputs": metric.inputs,
+            "source": metric.source,
+            "flip": metric.name if metric.flip == SAME else metric.flip or f"-{metric.name}",
+            "up": metric.up,
+            "about_halt": metric.about_halt,
         }
         for metric in METRICS
     ]

@@ -1,0 +1,1 @@
+"""The catalogue of metrics, a module a family of them."""
