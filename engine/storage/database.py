@@ -122,6 +122,12 @@ class Database:
         """Execute; call it inside guard or transaction."""
         return self._connection.execute(sql, values)
 
+    def run_counted(self, sql: str, values: Sequence[Any] | dict[str, Any] = ()) -> int:
+        """Execute; returns how many rows changed."""
+        before = self._connection.total_changes()
+        self._connection.execute(sql, values)
+        return int(self._connection.total_changes() - before)
+
     def run_many(self, sql: str, values: Sequence[Sequence[Any]]) -> int:
         """Execute once per row of values; returns how many rows changed."""
         before = self._connection.total_changes()
