@@ -60,6 +60,11 @@ class Blob:
         if version > self.floor():
             write_word(self.ctl, FLOOR, version)
 
+    def has_room(self) -> bool:
+        """True when a next version can be published: a slot is free or below the floor."""
+        oldest = min(self.versions())
+        return oldest == INVALID or oldest < self.floor()
+
     def publish(self, version: int, content: bytes) -> None:
         """Publish `content` as `version`, above all earlier ones; the same again is ignored.
 
@@ -79,7 +84,7 @@ class Blob:
                 f"version {version} of blob {self.name!r} is not above {max(versions)}"
             )
         oldest = min(versions)
-        if oldest != INVALID and oldest >= self.floor():
+        if not self.has_room():
             raise BlobFull(self.name, version, oldest, self.floor())
         self._fill(versions.index(oldest), version, content)
 

@@ -14,8 +14,10 @@ from engine.domain.sizes import Sizes
 from engine.domain.stream import StreamInfo
 from engine.domain.tables import EngineTables, allocate
 from engine.replay import prepare
-from engine.replay.builder import columns, load_compiled_rules, sizes_of
+from engine.replay.builder import columns, sizes_of
 from engine.replay.warm import warm
+from engine.rules.compiler import CompiledRules
+from engine.rules.stored import open_library, take_in_source
 from ipc import errand
 from ipc.lock import DataLock
 from ipc.logs import Log
@@ -160,6 +162,19 @@ def _describe(stream: StreamInfo, config: Config) -> dict[str, object]:
     }
 
 
+def _take_in_rules(config: Config, data_dir: Path, log: Log) -> CompiledRules:
+    """What the engine starts with: the rules of the store, once rules.path is taken in. The store
+    is closed again before anything forks."""
+    library = open_library(config, data_dir)
+    try:
+        outcome = take_in_source(library, config)
+        compiled = library.program().compiled
+    finally:
+        library.store.close()
+    log.info("rules", enabled=len(compiled.rules), changed=len(outcome.changed))
+    return compiled
+
+
 def run_engine(config: Config, arguments: Sequence[str] = (), no_switch: str = "") -> int:
     """Run the engine until it is stopped; returns the exit code.
 
@@ -171,7 +186,7 @@ def run_engine(config: Config, arguments: Sequence[str] = (), no_switch: str = "
     lock = DataLock(data_dir)
     log = _log(config, "supervisor")
     refuse_taken_port(config)
-    compiled = load_compiled_rules(config)
+    compiled = _take_in_rules(config, data_dir, log)
     for name in sweep(config.engine.name):
         log.info("swept", segment=name)
     begun_ns = clock.monotonic_ns()
@@ -228,7 +243,7 @@ def _supervise(running: Running, arena: SharedArena, log: Log) -> int:
         log=log,
         shared=running,
         protect=lambda spec: arena.protect((*_BOARD, *spec.writable)),
-        forward={"reload": "web"},
+        forward={"reload": "web", "rules": "web"},
         waiting=lambda key: waiting_input(tables, key),
         describe=lambda: _describe(running.stream, config),
         cleanup=arena.unlink_all,

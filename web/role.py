@@ -20,7 +20,7 @@ from ipc.roles import RoleContext
 from shm.clock import monotonic_ns
 from web.app import make_app
 from web.deps import KEY, Deps
-from web.orders import carry_out_orders
+from web.orders import Orders, RuleDesk
 from web.reading import MetricIndex
 from web.telemetry_view import read_board
 from web.ws.hub import HUB
@@ -175,10 +175,10 @@ async def _beat_until_stop(ctx: RoleContext, app: web.Application) -> None:
     running: Running = ctx.shared
     loop = asyncio.get_running_loop()
     loop.add_reader(ctx.wake.fileno(), on_wake)
+    desk = RuleDesk(running.config, running.tables, running.data_dir, ctx.telemetry.count)
+    orders = Orders(ctx, desk)
     if ctx.spec.takes_orders:
-        loop.add_reader(
-            ctx.orders_fileno(), carry_out_orders, ctx, running.config, running.tables
-        )
+        orders.begin()
     try:
         ctx.running()
         while not ctx.should_stop():
@@ -193,7 +193,7 @@ async def _beat_until_stop(ctx: RoleContext, app: web.Application) -> None:
     finally:
         loop.remove_reader(ctx.wake.fileno())
         if ctx.spec.takes_orders:
-            loop.remove_reader(ctx.orders_fileno())
+            orders.end()
 
 
 def main(ctx: RoleContext) -> None:

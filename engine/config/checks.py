@@ -134,7 +134,11 @@ def missing_file(config: Config) -> Fault:
         return "feed.trades", (
             'feed.provider = "replay" needs feed.trades, a file of recorded trades.'
         )
-    wanted = [("rules.path", config.rules.path)]
+    if not Path(config.rules.path).exists():
+        return "rules.path", (
+            f'rules.path names "{config.rules.path}", which is neither a file nor a directory.'
+        )
+    wanted: list[tuple[str, str]] = []
     if config.feed.provider == "replay":
         wanted += [("feed.trades", config.feed.trades), ("feed.quotes", config.feed.quotes)]
     for key, name in wanted:

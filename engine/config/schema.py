@@ -242,7 +242,11 @@ class RulesSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_o
 
     path: Annotated[
         str,
-        Meta(description="Rule documents, one JSON array.", extra={"path": True, "filled": True}),
+        Meta(
+            description="Rules that are taken in at a start and a reload: a file of them, or a "
+            "directory with one in each file, JSON or YAML.",
+            extra={"path": True, "filled": True},
+        ),
     ] = "rules.json"
     max_rules: Annotated[
         int,
@@ -285,6 +289,24 @@ class RulesSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_o
         int,
         Meta(ge=1 << 14, le=1 << 28, description="Bytes that the compiled rules can take."),
     ] = 1 << 20
+    keep_versions: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=100_000,
+            description="Versions kept of one rule; the oldest are dropped.",
+            extra={"counter": "rule_versions_dropped_total"},
+        ),
+    ] = 200
+    keep_deleted: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=100_000,
+            description="Deleted rules whose versions are kept; those deleted longest ago go.",
+            extra={"counter": "rule_versions_dropped_total"},
+        ),
+    ] = 1000
 
 
 class TapeSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):

@@ -1,6 +1,7 @@
 """Errors of the rules room."""
 
 from engine.errors import EngineError
+from ipc.policy import EXIT_BAD_CONFIG, EXIT_FAILED
 
 
 class RuleError(EngineError):
@@ -8,6 +9,8 @@ class RuleError(EngineError):
 
     `problems` holds one sentence per fault; the first is the message.
     """
+
+    exit_code = EXIT_BAD_CONFIG
 
     def __init__(self, problems: tuple[str, ...]) -> None:
         super().__init__(problems[0])
@@ -29,3 +32,13 @@ class RuleTextError(RuleError):
 
 class RuleBlobError(EngineError):
     """Raised when a compiled rule set is broken or was compiled for another metric catalogue."""
+
+
+class ChangeError(EngineError):
+    """Raised when a change of the stored rules is no such change; nothing was changed."""
+
+    exit_code = EXIT_FAILED
+
+
+class UnknownRuleError(ChangeError):
+    """Raised when a rule, or a version of one, is not in the store."""

@@ -26,32 +26,38 @@ class _RepeatedKeyError(ValueError):
     """Raised when one JSON object names a key twice."""
 
 
-def load_rules(path: Path | str, limits: Limits = DEFAULT_LIMITS) -> tuple[Rule, ...]:
+def load_rules(
+    path: Path | str, limits: Limits = DEFAULT_LIMITS, *, whole: bool = True
+) -> tuple[Rule, ...]:
     """Read a rule file (an array, {"rules": [...]} or a single rule; YAML when its name ends in
     .yaml or .yml, else JSON), or a directory with a rule in each of its .json, .yaml, .yml files.
 
-    Raises RuleError naming the file and the line, rule or key at fault.
+    whole: see read_rules. Raises RuleError naming the file and the line, rule or key at fault.
     """
     place = Path(path)
     if place.is_dir():
-        return _load_directory(place, limits)
+        return _load_directory(place, limits, whole)
     with _named(str(path)):
         data = _read(place)
-    return parse_rules(data, str(path), limits)
+    return parse_rules(data, str(path), limits, whole=whole)
+
+
+def rule_files(place: Path) -> list[Path]:
+    """The rule files of a directory in order of their names; other files are left alone."""
+    return sorted(one for one in place.iterdir() if one.suffix in _SUFFIXES and one.name[0] != ".")
 
 
 def parse_rules(
-    data: bytes | str, source: str, limits: Limits = DEFAULT_LIMITS
+    data: bytes | str, source: str, limits: Limits = DEFAULT_LIMITS, *, whole: bool = True
 ) -> tuple[Rule, ...]:
     """Read rules from JSON text, or from YAML when `source`, which names it in messages, ends in
     .yaml or .yml. Raises RuleError."""
     with _named(source):
-        return read_rules(_decode(data, source), limits)
+        return read_rules(_decode(data, source), limits, whole=whole)
 
 
-def _load_directory(place: Path, limits: Limits) -> tuple[Rule, ...]:
-    """The rules of a directory in order of their files' names; other files are left alone."""
-    files = sorted(one for one in place.iterdir() if one.suffix in _SUFFIXES and one.name[0] != ".")
+def _load_directory(place: Path, limits: Limits, whole: bool) -> tuple[Rule, ...]:
+    files = rule_files(place)
     if len(files) > limits.max_rules:
         count = len(files)
         raise RuleError((f"{place}: has {count} rules, at most {limits.max_rules} are allowed",))
@@ -69,7 +75,7 @@ def _load_directory(place: Path, limits: Limits) -> tuple[Rule, ...]:
             problems.append(f"{file}: rule '{rule.id}': id is used by {first} as well")
         found.setdefault(rule.id, (file, rule))
     rules = tuple(rule for _, rule in found.values())
-    if not problems:
+    if whole and not problems:
         problems = [f"{place}: {fault}" for fault in set_faults(rules, limits)]
     if problems:
         raise RuleError(tuple(problems))

@@ -59,9 +59,12 @@ _FORM_KEYS: dict[Form, tuple[str, ...]] = {
 _CONDITION_KEYS = ("metric", "op", "value")
 
 
-def read_rules(documents: object, limits: Limits = DEFAULT_LIMITS) -> tuple[Rule, ...]:
+def read_rules(
+    documents: object, limits: Limits = DEFAULT_LIMITS, *, whole: bool = True
+) -> tuple[Rule, ...]:
     """Read an array of rule documents, an object {"rules": [...]} or a single rule, in order.
 
+    whole: they are all there is, so what only a set can have is looked for as well (see rule_set).
     Raises RuleError with every fault found.
     """
     entries = _entries(documents)
@@ -82,7 +85,8 @@ def read_rules(documents: object, limits: Limits = DEFAULT_LIMITS) -> tuple[Rule
             )
         first_at.setdefault(rule.id, position)
         rules.append(rule)
-    problems = problems or set_faults(rules, limits)
+    if whole:
+        problems = problems or set_faults(rules, limits)
     if problems:
         raise RuleError(tuple(problems))
     return tuple(rules)

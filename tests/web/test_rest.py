@@ -11,8 +11,8 @@ from engine.storage.errors import StoreError
 from ipc.line import Line, State
 from tests.web.front import RunningFront, serve, warm_market
 from tests.web.market import MINUTE, SECOND, Market
-from web import orders
 from web.middlewares import SECURITY_HEADERS
+from web.orders import RuleDesk
 
 
 def test_status_tells_cycle_stream_roles_and_refusals() -> None:
@@ -228,8 +228,10 @@ def test_reload_publishes_a_version_that_the_rules_list_shows(tmp_path: Path) ->
     path = tmp_path / "rules.json"
     config = Config(rules=RulesSection(path=str(path)))
     path.write_text(RULE)
-    assert orders.reload_rules(config, market.tables) == {"rules": 1, "version": 1}
-    assert orders.reload_rules(config, market.tables) == {"rules": 1, "version": 1}
+    desk = RuleDesk(config, market.tables, tmp_path, lambda series, amount: None)
+    assert desk.carry_out("reload", {}).result == {"rules": 1, "version": 1}
+    assert desk.carry_out("reload", {}).result == {"rules": 1, "version": 1}
+    desk.close()
     market.tables.cell.heads[market.n % 4]["rules_version"] = 1
 
     async def scenario(front: RunningFront) -> None:
