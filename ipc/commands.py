@@ -113,7 +113,8 @@ class Commands:
             if now_ns > waiting.deadline_ns:
                 del self._waiting[number]
                 sentence = f"{waiting.role} did not answer {waiting.command} in time."
-                self._reply(waiting.client, waiting.command, refusal(sentence))
+                lost = {**refusal(sentence), "lost": True}
+                self._reply(waiting.client, waiting.command, lost)
 
     def _reply(self, client: Client | None, name: str, content: dict[str, Any]) -> None:
         if client is None:

@@ -9,7 +9,7 @@ import struct
 from pathlib import Path
 from typing import Any
 
-from ipc.errors import ControlError
+from ipc.errors import ControlError, NoAnswerError, NoEngineError
 from shm.clock import monotonic_ns
 
 SOCKET_NAME = "control.sock"
@@ -148,7 +148,7 @@ def _with_short_name(path: Path, use: Any) -> None:
 def ask(data_dir: Path, command: str, timeout_s: float = 15.0, **arguments: object) -> Any:
     """Send a command to the engine of that data directory and return its result.
 
-    Raises ControlError with the engine's sentence, or when none runs there or none answers.
+    Raises ControlError with the engine's sentence, NoEngineError, NoAnswerError.
     """
     end = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     end.settimeout(timeout_s)
@@ -157,13 +157,16 @@ def ask(data_dir: Path, command: str, timeout_s: float = 15.0, **arguments: obje
         end.sendall(json.dumps({"command": command, **arguments}).encode() + b"\n")
         answer = _receive_line(end, timeout_s)
     except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
-        raise ControlError(f"no engine runs on {data_dir}.") from None
+        raise NoEngineError(f"no engine runs on {data_dir}.") from None
     except TimeoutError:
-        raise ControlError(f"the engine on {data_dir} did not answer in {timeout_s:g} s.") from None
+        told = f"the engine on {data_dir} did not answer in {timeout_s:g} s."
+        raise NoAnswerError(told) from None
     except OSError as error:
-        raise ControlError(f"the engine on {data_dir} cannot be reached: {error}.") from None
+        raise NoAnswerError(f"the engine on {data_dir} cannot be reached: {error}.") from None
     finally:
         end.close()
+    if answer.get("lost"):
+        raise NoAnswerError(str(answer.get("error")))
     if not answer.get("ok"):
         raise ControlError(str(answer.get("error")), int(answer.get("exit_code", 1)))
     return answer.get("result")

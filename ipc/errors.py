@@ -29,3 +29,11 @@ class ControlError(IpcError):
     def __init__(self, sentence: str, exit_code: int = 1) -> None:
         super().__init__(sentence)
         self.exit_code = exit_code
+
+
+class NoEngineError(ControlError):
+    """Raised when no engine listens on the control socket of a data directory."""
+
+
+class NoAnswerError(ControlError):
+    """Raised when a command was sent and its answer is lost: it may have been carried out."""

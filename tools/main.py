@@ -28,6 +28,7 @@ COMMANDS = {
     "check-config": "tools.cli_check:check_config",
     "config": "tools.cli_config:config",
     "reload": "tools.cli_reload:reload",
+    "rules": "tools.cli_rules:rules",
     "backtest": "tools.cli_backtest:backtest",
     "tape": "tools.cli_tape:tape",
     "bench": "tools.cli_bench:bench",
