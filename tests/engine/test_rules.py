@@ -1,0 +1,118 @@
+"""Rules of a running engine, changed from the command line, over a kill of the front and a new
+start."""
+
+import dataclasses
+import json
+import os
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.engine.commands import events, told, until
+from tests.kills.rig import Rig, rig
+
+ANYTHING = {
+    "id": "anything",
+    "name": "Anything",
+    "conditions": [{"metric": "last", "op": ">", "value": 0}],
+    "cooldown_sec": 10,
+}
+
+
+@dataclasses.dataclass
+class Seen:
+    """What came of it."""
+
+    steps: dict[str, Any] = dataclasses.field(default_factory=dict)
+    listed: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    relisted: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+    started: list[dict[str, Any]] = dataclasses.field(default_factory=list)
+
+
+def versions_fired(engine: Rig) -> set[int]:
+    """Versions of the rule that alerts name."""
+    alerts = [json.loads(alert) for alert in engine.alerts()]
+    return {alert["rule_version"] for alert in alerts if alert["rule_id"] == "anything"}
+
+
+def change_rules(engine: Rig, seen: Seen) -> None:
+    file = engine.place / "mine.json"
+
+    def step(name: str, *arguments: str) -> None:
+        seen.steps[name] = told(engine, "rules", *arguments)
+
+    file.write_text(json.dumps(ANYTHING))
+    step("create", "create", str(file))
+    until(lambda: versions_fired(engine) == {1}, engine)
+    step("again", "create", str(file))
+    web = engine.role_pids()["web"]
+    os.kill(web, signal.SIGKILL)
+    file.write_text(json.dumps(ANYTHING | {"cooldown_sec": 5}))
+    step("update", "update", str(file), "--expect", "1")
+    until(lambda: 2 in versions_fired(engine), engine)
+    step("stale", "update", str(file), "--expect", "1")
+    step("bad", "rollback", "anything", "9")
+    step("disable", "disable", "anything")
+    seen.steps["reloaded"] = told(engine, "reload")
+    seen.listed = json.loads(told(engine, "rules", "list", "--json").stdout)
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
+    """One engine, changed, stopped, changed while it is down, started again."""
+    found = Seen()
+    with rig(tmp_path_factory.mktemp("rules"), "rules", speed=20.0, end="") as engine:
+        engine.start()
+        change_rules(engine, found)
+        assert engine.process is not None
+        engine.process.kill()
+        engine.process.wait()
+        until(lambda: not any(engine.role_pids().values()), engine, 10)
+        found.steps["down"] = told(engine, "rules", "enable", "anything")
+        engine.start()
+        until(lambda: 4 in versions_fired(engine), engine)
+        found.started = events(engine, "rules_renewed")
+        found.relisted = json.loads(told(engine, "rules", "list", "--json").stdout)
+    yield found
+
+
+def test_a_created_rule_fires_and_says_its_version(seen: Seen) -> None:
+    done = seen.steps["create"]
+    assert done.returncode == 0, done.stderr
+    assert "created anything, version 1" in done.stdout
+    assert "in force: 4 rules, version 2 of the set" in done.stdout
+
+
+def test_refusals_are_those_of_a_store_without_an_engine(seen: Seen) -> None:
+    for name, sentence in (
+        ("again", "rule 'anything' is there already, at version 1."),
+        ("stale", "rule 'anything' was expected at version 1, but is at version 2."),
+        ("bad", "rule 'anything' has no version 9; its newest is 2."),
+    ):
+        done = seen.steps[name]
+        assert (done.returncode, done.stderr) == (1, f"tapescan: {sentence}\n")
+
+
+def test_a_change_comes_through_a_kill_of_the_front(seen: Seen) -> None:
+    done = seen.steps["update"]
+    assert done.returncode == 0, done.stderr
+    assert "updated anything, version 2" in done.stdout
+
+
+def test_a_reload_leaves_rules_alone_that_are_not_of_the_file(seen: Seen) -> None:
+    assert seen.steps["reloaded"].returncode == 0
+    owners = {one["id"]: one["owner"] for one in seen.listed}
+    assert owners["move"] == owners["drop"] == owners["busy"] == "file"
+    assert owners["anything"] != "file"
+    states = {one["id"]: one["document"]["enabled"] for one in seen.listed}
+    assert states == {"move": True, "drop": True, "busy": True, "anything": False}
+
+
+def test_a_change_while_the_engine_was_down_is_in_force_after_its_start(seen: Seen) -> None:
+    assert seen.steps["down"].stdout == "enabled anything, version 4\n"
+    assert len(seen.started) == 1 and seen.started[0]["rules"] == 4
+    assert {one["id"]: one["version"] for one in seen.relisted} == {
+        "move": 1, "drop": 1, "busy": 1, "anything": 4,
+    }  # fmt: skip
