@@ -58,9 +58,7 @@ from engine.bars.words import (
 from engine.domain import records
 from engine.domain.tables import EngineTables
 from shm.arena import PrivateArena
-from shm.fences import read_word
 from shm.ring import Ring
-from shm.words import WORD_STRIDE
 
 GATE = "bars"
 
@@ -153,11 +151,7 @@ class BarsStage:
 
     def gates_ready(self, n: int) -> bool:
         """True when indicators and every scan worker have applied cycle n."""
-        indicators, scan = self.tables.indicators, self.tables.scan
-        if read_word(indicators.words, indicators.STATE * WORD_STRIDE) >> 1 != n:
-            return False
-        workers = range(self.tables.sizes.workers)
-        return all(read_word(scan.words, worker * WORD_STRIDE) == n for worker in workers)
+        return self.tables.applied(n)
 
     def _may_decide(self) -> bool:
         return not self.ended and self.gates_ready(self.n) and self.tables.decisions.free() > 0

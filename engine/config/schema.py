@@ -148,7 +148,12 @@ class SimulatorSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True, 
         ),
     ] = ""
     minutes: Annotated[
-        int, Meta(ge=1, le=960, description="Minutes of market until the input ends.")
+        int,
+        Meta(
+            ge=1,
+            le=960,
+            description="Minutes of market until the input ends; live: until the session rolls.",
+        ),
     ] = 392
     quotes: Annotated[bool, Meta(description="Quotes beside the trades.")] = True
     halts: Annotated[bool, Meta(description="Trading halts and resumes now and then.")] = True

@@ -14,6 +14,7 @@ from shm.arena import Arena
 from shm.blob import Blob
 from shm.cells import Cells
 from shm.engine_clock import CLOCK_WORDS
+from shm.fences import read_word
 from shm.lane import Lane
 from shm.names import Names
 from shm.ring import Ring, RingFamily
@@ -142,6 +143,13 @@ class EngineTables:
     reference: np.ndarray
     closes: np.ndarray
     session: np.ndarray
+
+    def applied(self, n: int) -> bool:
+        """True when indicators and every scan worker have applied cycle n."""
+        if read_word(self.indicators.words, IndicatorTable.STATE * WORD_STRIDE) >> 1 != n:
+            return False
+        workers = range(self.sizes.workers)
+        return all(read_word(self.scan.words, worker * WORD_STRIDE) == n for worker in workers)
 
 
 @dataclasses.dataclass(frozen=True)

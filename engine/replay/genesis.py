@@ -20,6 +20,7 @@ from engine.domain import records
 from engine.domain.tables import EngineTables
 from engine.errors import EngineError
 from engine.replay.formats import GENESIS_MAGIC, why_refused
+from engine.replay.tape import TapeHeader
 from engine.scan.cooldown import export_cooldowns, import_cooldowns
 from shm.fences import write_word
 from shm.words import WORD_STRIDE
@@ -275,3 +276,16 @@ def empty_arrays(
         "session_volume": np.empty((0, count), np.uint32),
         "cooldowns": np.empty((0, 3), np.int64),
     }
+
+
+def tape_header(genesis: Genesis, genesis_sha256: str) -> TapeHeader:
+    """The header of the tape that belongs to a genesis."""
+    header = genesis.header
+    return TapeHeader(
+        stream_id=header.stream_id,
+        genesis_sha256=genesis_sha256,
+        interval_ns=header.interval_ns,
+        feeds=header.feeds,
+        fingerprint=header.fingerprint,
+        simulated=header.simulated,
+    )

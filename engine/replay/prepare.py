@@ -5,9 +5,6 @@ import hashlib
 import uuid
 from pathlib import Path
 
-import numpy as np
-
-from engine.alerts.merge import MergedCycle
 from engine.config.schema import Config
 from engine.domain.stream import StreamInfo
 from engine.domain.tables import (
@@ -17,58 +14,62 @@ from engine.domain.tables import (
     EngineTables,
 )
 from engine.errors import EngineError
+from engine.feeds.registry import is_live
 from engine.replay.builder import Builder, alert_config
 from engine.replay.fingerprint import code_fingerprint
-from engine.replay.genesis import Genesis, encode, load, restore
-from engine.replay.harness import Harness
+from engine.replay.genesis import Genesis, encode, load, restore, tape_header
 from engine.replay.history_bars import HistoryBars
+from engine.replay.left_behind import is_over, left_behind
 from engine.replay.open_stream import (
     GENESIS_NAME,
     TAPE_NAME,
     OpenStream,
     recall,
     remember,
+    stream_directory,
     write_durably,
 )
-from engine.replay.recorder import bar_rows
-from engine.replay.tape import TapeError, TapeHeader, TapeReader, TapeWriter
+from engine.replay.repeat import repeated
+from engine.replay.tape import TapeError, TapeReader, TapeWriter
 from engine.rules.compiler import CompiledRules
 from engine.rules.pack import pack
-from engine.storage.ports import StoredAlert
 from engine.storage.sqlite import SqliteAlertStore, SqliteBarStore
 from ipc.logs import Log
-from shm import clock
+from shm.clock import Clocks
 from shm.engine_clock import EngineClock
 from shm.fences import write_word
 from shm.words import WORD_STRIDE
 
-_SAY_EVERY_S = 2.0
-
-
-def stream_directory(data_dir: Path, stream_id: str) -> Path:
-    """Where genesis and tape of a stream lie."""
-    return data_dir / "streams" / stream_id
+KERNEL_CLOCKS = Clocks()
 
 
 def prepare(
-    config: Config, tables: EngineTables, data_dir: Path, compiled: CompiledRules, log: Log
+    config: Config,
+    tables: EngineTables,
+    data_dir: Path,
+    compiled: CompiledRules,
+    log: Log,
+    clocks: Clocks = KERNEL_CLOCKS,
 ) -> StreamInfo:
     """Fill the tables so that the roles can start, and start engine time. Raises EngineError when
     no stream can be begun."""
-    found = _resumable(config, data_dir, log)
+    now_ns = clocks.realtime_ns()
+    found = _resumable(config, data_dir, now_ns, log)
     if found is not None:
         stream = _resume(config, tables, data_dir, *found, log)
         _renew_rules(tables, compiled, log)
     else:
-        stream = _begin(config, tables, data_dir, compiled, log)
-    EngineClock(tables.clock).start()
+        stream = _begin(config, tables, data_dir, compiled, now_ns, log)
+    EngineClock(tables.clock, clocks).start()
     return stream
 
 
 # -- resuming ------------------------------------------------------------------------------------
-def _resumable(config: Config, data_dir: Path, log: Log) -> tuple[OpenStream, Genesis] | None:
-    """The open stream and its genesis if code, settings and input still match and its tape has no
-    end."""
+def _resumable(
+    config: Config, data_dir: Path, now_ns: int, log: Log
+) -> tuple[OpenStream, Genesis] | None:
+    """The open stream and its genesis if code, settings and input still match, its session has not
+    rolled and its tape has no end."""
     pointer = recall(data_dir)
     if pointer is None:
         return None
@@ -77,6 +78,8 @@ def _resumable(config: Config, data_dir: Path, log: Log) -> tuple[OpenStream, Ge
         genesis = load(directory / GENESIS_NAME, pointer.genesis_sha256)
         if genesis.header.fingerprint != code_fingerprint():
             why = "the code has changed"
+        elif is_over(genesis, now_ns):
+            why = "its session is over"
         elif genesis.header.config != alert_config(config):
             why = "the configuration has changed"
         else:
@@ -106,62 +109,6 @@ def _why_closed(path: Path, genesis: Genesis, pointer: OpenStream) -> str:
     return ""
 
 
-def tape_header(genesis: Genesis, genesis_sha256: str) -> TapeHeader:
-    """The header of the tape that belongs to a genesis."""
-    header = genesis.header
-    return TapeHeader(
-        stream_id=header.stream_id,
-        genesis_sha256=genesis_sha256,
-        interval_ns=header.interval_ns,
-        feeds=header.feeds,
-        fingerprint=header.fingerprint,
-        simulated=header.simulated,
-    )
-
-
-class _Sinks:
-    """Where a resume brings what it makes again: the stores ignore what they hold already."""
-
-    _BATCH = 1000
-
-    def __init__(self, data_dir: Path, stream_id: str, tables: EngineTables) -> None:
-        self._alerts = SqliteAlertStore(data_dir / "alerts.db")
-        self._bars = SqliteBarStore(data_dir / "bars.db")
-        self._stream_id = stream_id
-        self._tables = tables
-        self._waiting: list[StoredAlert] = []
-
-    def take(self, cycle: MergedCycle) -> None:
-        for alert in cycle.alerts:
-            self._waiting.append(
-                StoredAlert(
-                    alert_id=alert.alert_id,
-                    stream_id=self._stream_id,
-                    n=cycle.n,
-                    t_ns=cycle.t_ns,
-                    rule_id=alert.rule_id,
-                    symbol=alert.symbol,
-                    json=alert.document,
-                    stored_ns=clock.realtime_ns(),
-                )
-            )
-        if len(self._waiting) >= self._BATCH:
-            self._flush()
-
-    def take_bars(self, events: np.ndarray) -> None:
-        self._bars.upsert(bar_rows(self._tables, self._stream_id, events))
-
-    def _flush(self) -> None:
-        if self._waiting:
-            self._alerts.append(self._waiting)
-            self._waiting = []
-
-    def close(self) -> None:
-        self._flush()
-        self._alerts.close()
-        self._bars.close()
-
-
 def _resume(
     config: Config,
     tables: EngineTables,
@@ -174,23 +121,12 @@ def _resume(
     live."""
     directory = stream_directory(data_dir, pointer.stream_id)
     restore(tables, genesis)
-    sinks = _Sinks(data_dir, pointer.stream_id, tables)
-    harness = Harness(tables, pointer.stream_id, sinks.take)
-    harness.on_bars = sinks.take_bars
-    said = clock.monotonic_ns()
-
-    def progress(n: int) -> None:
-        nonlocal said
-        if clock.monotonic_ns() - said > _SAY_EVERY_S * 1e9:
-            said = clock.monotonic_ns()
-            log.info("resuming", n=n)
-
-    with TapeReader(directory / TAPE_NAME) as reader:
-        harness.run_tape(reader.blocks(), progress)
-    sinks.close()
+    stream_id = pointer.stream_id
+    with repeated(tables, stream_id, directory, data_dir, log) as harness:
+        pass
     _set_flow(tables, harness.n)
-    log.info("resumed", stream_id=pointer.stream_id, n=harness.n)
-    return _info(config, genesis, pointer, directory, harness.n)
+    log.info("resumed", stream_id=stream_id, n=harness.n)
+    return _info(genesis, pointer, directory, harness.n)
 
 
 def _renew_rules(tables: EngineTables, compiled: CompiledRules, log: Log) -> None:
@@ -212,7 +148,7 @@ def _set_flow(tables: EngineTables, n: int) -> None:
 
 
 def _info(
-    config: Config, genesis: Genesis, pointer: OpenStream, directory: Path, resumed_n: int
+    genesis: Genesis, pointer: OpenStream, directory: Path, resumed_n: int
 ) -> StreamInfo:
     header = genesis.header
     return StreamInfo(
@@ -222,7 +158,7 @@ def _info(
         fingerprint=header.fingerprint,
         provider=header.provider,
         simulated=header.simulated,
-        live=header.provider == "simulator" and config.simulator.clock == "live",
+        live=header.live,
         date=header.date,
         start_ns=header.start_ns,
         end_ns=header.end_ns,
@@ -267,8 +203,16 @@ def _holds_something(tape: Path) -> bool:
 
 
 def _begin(
-    config: Config, tables: EngineTables, data_dir: Path, compiled: CompiledRules, log: Log
+    config: Config,
+    tables: EngineTables,
+    data_dir: Path,
+    compiled: CompiledRules,
+    now_ns: int,
+    log: Log,
 ) -> StreamInfo:
+    """A new stream; a live one goes on from what the one before left. Whoever dies on the way
+    leaves the open stream what it was: `remember` is the step."""
+    before = left_behind(config, data_dir, now_ns, log) if is_live(config) else None
     stream_id = _new_id(config.engine.stream_id, data_dir)
     history = HistoryBars()
     builder = Builder(
@@ -278,7 +222,8 @@ def _begin(
         compiled,
         say=lambda sentence: log.info("genesis", doing=sentence),
         on_bars=history.take,
-        now_ns=clock.realtime_ns(),
+        now_ns=now_ns,
+        before=before,
     )
     genesis = builder.build()
     bars = SqliteBarStore(data_dir / "bars.db")
@@ -297,15 +242,15 @@ def _begin(
     remember(data_dir, pointer)
     restore(tables, genesis)
     _set_flow(tables, 0)
-    _remove_old(config, data_dir, stream_id, log)
-    return _info(config, genesis, pointer, directory, 0)
+    _remove_old(config, data_dir, stream_id, now_ns, log)
+    return _info(genesis, pointer, directory, 0)
 
 
-def _remove_old(config: Config, data_dir: Path, keep: str, log: Log) -> None:
+def _remove_old(config: Config, data_dir: Path, keep: str, now_ns: int, log: Log) -> None:
     """Drop the files of streams older than tape.keep_days."""
     if config.tape.keep_days == 0:
         return
-    oldest_s = clock.realtime_ns() / 1e9 - config.tape.keep_days * 86_400
+    oldest_s = now_ns / 1e9 - config.tape.keep_days * 86_400
     for directory in (data_dir / "streams").iterdir():
         newest_s = max((file.stat().st_mtime for file in directory.iterdir()), default=0.0)
         if directory.name != keep and newest_s < oldest_s:

@@ -1,6 +1,8 @@
 """The recorder: cycles to the tape, final bars to the bar store; the cycle never waits for it in
 the scan."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from engine.domain import records
@@ -11,6 +13,7 @@ from engine.domain.tables import (
     FLOW_UNRECORDED,
     EngineTables,
 )
+from engine.errors import EngineError
 from engine.replay.tape import TapeError, TapeWriter
 from engine.storage.errors import StoreError
 from engine.storage.ports import BarRow, BarStore
@@ -65,15 +68,22 @@ class RecorderStage:
     unrecorded: the tape was given up; the stream goes on without it. failures: sentences that
     nobody has told yet. store_failed: the bar store has to be opened again (`use_store`).
     bars_lost: final bars that never reached the store because it refused them for too long.
+    keep: what to do with the state after the last cycle, before the tape is told that it ends.
     """
 
     def __init__(
-        self, tables: EngineTables, writer: TapeWriter | None, store: BarStore, stream_id: str
+        self,
+        tables: EngineTables,
+        writer: TapeWriter | None,
+        store: BarStore,
+        stream_id: str,
+        keep: Callable[[], object] | None = None,
     ) -> None:
         self._tables = tables
         self._writer = writer
         self._store = store
         self._stream_id = stream_id
+        self._keep = keep
         self._store_again_ns = 0
         self.failures: list[str] = []
         self.unrecorded = bool(self._word(FLOW_UNRECORDED))
@@ -240,8 +250,8 @@ class RecorderStage:
 
     # -- the end ---------------------------------------------------------------------------------
     def _finish(self) -> bool:
-        """Write the end record once the last cycle's alerts are safe; then nothing resumes this
-        stream."""
+        """Keep the end state and write the end record once the last cycle is applied everywhere and
+        its alerts are safe; then nothing resumes this stream."""
         tables = self._tables
         n = self.durable_n
         if n == 0 or self._word(FLOW_ENDED):
@@ -250,11 +260,21 @@ class RecorderStage:
         ended = last is not None and int(last[0]["flags"]) & records.DECISION_END
         if not ended or self._word(FLOW_ALERTED_N) < n:
             return False
-        if tables.bar_ring.gate(GATE) < tables.bar_ring.tail():
+        if tables.bar_ring.gate(GATE) < tables.bar_ring.tail() or not tables.applied(n):
             return False
+        self._keep_state()
         self.end()
         write_word(tables.flow, FLOW_ENDED * WORD_STRIDE, 1)
         return True
+
+    def _keep_state(self) -> None:
+        """Without it the next start makes the state again from the tape, which takes longer."""
+        if self._keep is None:
+            return
+        try:
+            self._keep()
+        except (OSError, EngineError) as error:
+            self.failures.append(f"The end state could not be kept: {str(error).rstrip('.')}.")
 
     def end(self) -> None:
         """Write the end record."""

@@ -1,8 +1,11 @@
 """The recorder role: the tape and the bar store; writes the end record when a replay ends or is
 stopped in order."""
 
+from functools import partial
+
 from engine.config.running import Running
 from engine.domain.tables import FLOW_ENDED, FLOW_UNRECORDED
+from engine.replay.end_state import keep
 from engine.replay.open_stream import TAPE_NAME, forget
 from engine.replay.recorder import RecorderStage
 from engine.replay.tape import TapeError, TapeHeader, TapeWriter
@@ -14,8 +17,9 @@ from shm.fences import read_word
 from shm.words import WORD_STRIDE
 
 
-def _stage(running: Running) -> RecorderStage:
+def _stage(ctx: RoleContext) -> RecorderStage:
     """The stage over the tape as it lies there. A tape that cannot be opened is given up."""
+    running: Running = ctx.shared
     stream, writer, why = running.stream, None, ""
     header = TapeHeader(
         stream_id=stream.stream_id,
@@ -32,7 +36,10 @@ def _stage(running: Running) -> RecorderStage:
         except TapeError as error:
             why = str(error)
     store = SqliteBarStore(running.bars_path)
-    stage = RecorderStage(running.tables, writer, store, stream.stream_id)
+    keeper = partial(keep, running.tables, running.stream_dir, running.data_dir, ctx.beat)
+    stage = RecorderStage(
+        running.tables, writer, store, stream.stream_id, keeper if stream.live else None
+    )
     if why:
         stage.give_up(why)
     stage.recover()
@@ -43,7 +50,7 @@ class _Recorder:
     def __init__(self, ctx: RoleContext) -> None:
         self.ctx = ctx
         self.running: Running = ctx.shared
-        self.stage = _stage(self.running)
+        self.stage = _stage(ctx)
         self._asked = False
         self._tell()
 
@@ -59,7 +66,7 @@ class _Recorder:
         flow = self.running.tables.flow
         if not self._asked and read_word(flow, FLOW_ENDED * WORD_STRIDE):
             self._asked = True
-            if self.running.config.feed.loop:
+            if self.running.stream.live or self.running.config.feed.loop:
                 ctx.request("restart")
             elif self.running.config.feed.stop_at_end:
                 ctx.request("stop", reason="the recording ended", exit_code=0)

@@ -23,9 +23,8 @@ from engine.domain.tables import FLOW_ALERTED_N, EngineTables, allocate
 from engine.feeds.registry import open_provider
 from engine.feeds.stage import FeedStage
 from engine.replay.builder import Builder, columns, sizes_of
-from engine.replay.genesis import Genesis, restore
+from engine.replay.genesis import Genesis, restore, tape_header
 from engine.replay.harness import Harness
-from engine.replay.prepare import tape_header
 from engine.replay.recorder import RecorderStage
 from engine.replay.tape import CYCLES, TapeReader, TapeWriter
 from engine.rules.compiler import CompiledRules, compile_rules

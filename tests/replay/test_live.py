@@ -101,7 +101,7 @@ class LiveRun:
 
 def live_config() -> Config:
     told = config(symbols=12, seed=9, interval_ms=100)
-    simulator = msgspec.structs.replace(told.simulator, clock="live", start="", minutes=240)
+    simulator = msgspec.structs.replace(told.simulator, clock="live", start="", minutes=600)
     return msgspec.structs.replace(told, simulator=simulator)
 
 
@@ -132,7 +132,7 @@ def test_a_live_run_with_suspends_and_kills_equals_the_backtest_of_its_tape(
         if chance.random() < 0.01:
             chance.choice((live.kill_bars, live.kill_feed))()
         live.turn()
-    assert sleeps == 7 and not live.bars.stage.ended
+    assert sleeps == 7
     live.sleep(13 * 3600 * SECOND)  # beyond the roll
     while not live.bars.stage.ended:
         live.turn()

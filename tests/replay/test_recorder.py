@@ -13,8 +13,7 @@ from engine.bars.stage import BarsStage
 from engine.domain import records
 from engine.domain.tables import FLOW_DURABLE_N, FLOW_ENDED, FLOW_UNRECORDED
 from engine.replay import tape as tape_module
-from engine.replay.genesis import Genesis, restore
-from engine.replay.prepare import tape_header
+from engine.replay.genesis import Genesis, restore, tape_header
 from engine.replay.recorder import GATE, RecorderStage
 from engine.replay.tape import TapeError, TapeWriter
 from engine.storage.errors import StoreError
