@@ -18,6 +18,7 @@ COMMANDS: tuple[click.Command, ...] = (
     rules_write.rollback,
     rules_write.import_,
     rules_read.export,
+    rules_read.flip,
 )
 
 

@@ -11,10 +11,13 @@ import msgspec
 from engine.rules.compiler import compile_rules
 from engine.rules.difference import difference
 from engine.rules.errors import RuleError
-from engine.rules.export import Format, export_rules, text_of
+from engine.rules.export import Format, document_text, export_rules, text_of
 from engine.rules.files import load_rules
-from engine.rules.library import find, live, plain
+from engine.rules.flip import flip_rule
+from engine.rules.library import document_of, find, live, plain
 from engine.rules.limits import limits_of
+from engine.rules.model import to_document
+from engine.rules.validate import read_rule
 from engine.storage.rule_ports import RuleVersion
 from ipc.policy import EXIT_BAD_CONFIG, EXIT_OK
 from tools.options import config_option, load_config
@@ -185,6 +188,28 @@ def diff(
 
 def _keys(changes: Sequence[Any]) -> str:
     return ", ".join(change.key for change in changes)
+
+
+@click.command("flip")
+@click.argument("rule_id", metavar="ID")
+@click.option("--version", type=int, metavar="N", help="That version; default: the newest.")
+@click.option("--id", "new_id", default="", metavar="NEW", help="Of the new rule.")
+@format_option
+@config_option
+def flip(
+    rule_id: str, version: int | None, new_id: str, form: Format, config_path: str | None
+) -> None:
+    """Print the mirror image of a rule: for falling prices what it is for rising ones.
+
+    Nothing is stored; `tapescan rules flip ID | tapescan rules create -` does that.
+    """
+    config = load_config(config_path, check_files=False).config
+    with reading(config) as reader:
+        found = find(reader, rule_id, version)
+    limits = limits_of(config)
+    mirrored = flip_rule(read_rule(plain(found), limits), new_id)
+    checked = read_rule(to_document(mirrored), limits)
+    click.echo(document_text(checked.id, document_of(checked), form), nl=False)
 
 
 @click.command()

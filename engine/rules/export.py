@@ -8,7 +8,6 @@ import msgspec
 
 from engine.rules.errors import ChangeError
 from engine.rules.files import rule_files
-from engine.rules.library import plain
 from engine.rules.yaml_text import MAX_YAML_BYTES
 from engine.rules.yaml_write import write_yaml
 from engine.storage.rule_ports import RuleVersion
@@ -18,11 +17,16 @@ Format = Literal["yaml", "json"]
 
 def text_of(version: RuleVersion, form: Format) -> str:
     """The document of a version as a file holds it. Raises ChangeError: too long for YAML."""
+    return document_text(version.rule_id, version.document, form)
+
+
+def document_text(rule_id: str, document: bytes, form: Format) -> str:
+    """A document, given as JSON, as a file holds it. Raises ChangeError: too long for YAML."""
     if form == "json":
-        return msgspec.json.format(version.document, indent=2).decode() + "\n"
-    text = write_yaml(plain(version))
+        return msgspec.json.format(document, indent=2).decode() + "\n"
+    text = write_yaml(msgspec.json.decode(document))
     if len(text.encode()) > MAX_YAML_BYTES:
-        sentence = f"rule '{version.rule_id}' is longer than {MAX_YAML_BYTES} bytes in YAML"
+        sentence = f"rule '{rule_id}' is longer than {MAX_YAML_BYTES} bytes in YAML"
         raise ChangeError(f"{sentence}; use the format json.")
     return text
 

@@ -102,6 +102,18 @@ def test_an_export_comes_in_again_and_all_or_nothing(place: Path, capsys: Captur
     assert "holds a.yaml already" in said(capsys, "export", "yaml", code=1)
 
 
+def test_a_mirror_image_is_printed_and_can_be_created(
+    place: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said(capsys, "create", "a.json")
+    text = said(capsys, "flip", "a", "--id", "down")
+    assert 'op: "<"' in text and "value: -1.0" in text
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(text.encode())))
+    assert said(capsys, "create", "-") == "created down, version 1\n"
+    assert json.loads(said(capsys, "flip", "down", "--format", "json"))["id"] == "down-mirror"
+    assert "expected 1 to 64 letters" in said(capsys, "flip", "a", "--id", "no id", code=3)
+
+
 def test_validate_tells_every_fault(place: Path, capsys: Capture) -> None:
     assert said(capsys, "validate", "a.json") == "a.json is good, 1 rule.\n"
     (place / "bad.json").write_text(json.dumps([document("x", "y"), {"id": "z"}]))
