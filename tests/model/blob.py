@@ -6,20 +6,7 @@ Version v is written as 100 * v + life + 1 in two words of a slot.
 from collections.abc import Hashable
 from typing import Any
 
-from tests.model.machine import (
-    ACQUIRE,
-    PLAIN,
-    RELEASE,
-    Block,
-    Memory,
-    Op,
-    Protocol,
-    Role,
-    Violation,
-    fence,
-    load,
-    store,
-)
+from tests.model import machine as m
 
 BLOB_MUTANTS = {
     # name: (caught under TSO, caught under ARM)
@@ -51,19 +38,21 @@ class Blob:
         self.versions = versions
         self.deaths = deaths
         self.peeks = peeks
-        self.memory = Memory()
+        self.memory = m.Memory()
         self.floor = self.memory.word("floor", 1)
         self.version = self.memory.array("version", 2)
         self.data = [self.memory.array("content 0.", 2), self.memory.array("content 1.", 2)]
 
-    def writer(self, local: Hashable) -> Block | None:
+    def writer(self, local: Hashable) -> m.Block | None:
         match local:
             case ("look", life):
-                return Block([load(word, ACQUIRE) for word in self.version], lambda *v: (life, *v))
+                look = [m.load(word, m.ACQUIRE) for word in self.version]
+                return m.Block(look, lambda *v: (life, *v))
             case (int(life), *held) if max(held) < self.versions:
-                return Block([load(self.floor, ACQUIRE)], lambda f: self.choose(life, held, f))
+                look = [m.load(self.floor, m.ACQUIRE)]
+                return m.Block(look, lambda floor: self.choose(life, held, floor))
             case ("fill", life, slot, number):
-                return Block(self.fill(life, slot, number), lambda: ("look", life))
+                return m.Block(self.fill(life, slot, number), lambda: ("look", life))
         return None
 
     def choose(self, life: int, held: list[int], lowest: int) -> Hashable:
@@ -77,63 +66,63 @@ class Blob:
             return "look", life
         return "fill", life, held.index(oldest), number
 
-    def fill(self, life: int, slot: int, number: int) -> list[Op]:
-        invalid = [store(self.version[slot], 0, RELEASE), fence(RELEASE)]
+    def fill(self, life: int, slot: int, number: int) -> list[m.Op]:
+        invalid = [m.store(self.version[slot], 0, m.RELEASE), m.fence(m.RELEASE)]
         if self.mutant == "slot not made invalid first":
             invalid = []
         elif self.mutant == "no fence after making it invalid":
             invalid.pop()
-        content = [store(word, 100 * number + life + 1) for word in self.data[slot]]
-        order = PLAIN if self.mutant == "version stored plainly" else RELEASE
-        last = [store(self.version[slot], number, order)]
+        content = [m.store(word, 100 * number + life + 1) for word in self.data[slot]]
+        order = m.PLAIN if self.mutant == "version stored plainly" else m.RELEASE
+        last = [m.store(self.version[slot], number, order)]
         if self.mutant == "version before the content":
             return [*invalid, *last, *content]
         return [*invalid, *content, *last]
 
-    def copy(self, slot: int) -> list[Op]:
-        opens = PLAIN if self.mutant == "reader opens with a plain load" else ACQUIRE
-        check = [fence(ACQUIRE), load(self.version[slot])]
+    def copy(self, slot: int) -> list[m.Op]:
+        opens = m.PLAIN if self.mutant == "reader opens with a plain load" else m.ACQUIRE
+        check = [m.fence(m.ACQUIRE), m.load(self.version[slot])]
         if self.mutant == "reader without acquire fence":
             check = check[1:]
-        return [load(self.version[slot], opens), *map(load, self.data[slot]), *check]
+        return [m.load(self.version[slot], opens), *map(m.load, self.data[slot]), *check]
 
     def copied(self, before: int, left: int, right: int, after: int) -> int:
         """The version of a good copy, 0: no copy."""
         if self.mutant != "reader does not check again" and before != after:
             return 0
         if before and (left != right or left // 100 != before):
-            raise Violation(f"version {before} read as {left}, {right}")
+            raise m.Violation(f"version {before} read as {left}, {right}")
         return before
 
-    def user(self, local: Hashable) -> Block | None:
+    def user(self, local: Hashable) -> m.Block | None:
         match local:
             case ("use", number):
-                look = [load(word, ACQUIRE) for word in self.version]
-                return Block(look, lambda *held: self.find(number, held))
+                look = [m.load(word, m.ACQUIRE) for word in self.version]
+                return m.Block(look, lambda *held: self.find(number, held))
             case ("copy", number, slot):
-                return Block(
+                return m.Block(
                     self.copy(slot), lambda *values: self.used(number, self.copied(*values))
                 )
             case ("next", number) if number < self.versions:
-                look = [load(word, ACQUIRE) for word in self.version]
+                look = [m.load(word, m.ACQUIRE) for word in self.version]
                 known = ("raise", number + 1)
-                return Block(look, lambda *held: known if number + 1 in held else local)
+                return m.Block(look, lambda *held: known if number + 1 in held else local)
             case ("raise", number):
                 lowest = number + (self.mutant == "floor one too high")
-                return Block([store(self.floor, lowest, RELEASE)], lambda: ("use", number))
+                return m.Block([m.store(self.floor, lowest, m.RELEASE)], lambda: ("use", number))
         return None
 
     def find(self, number: int, held: tuple[int, ...]) -> Hashable:
         if number not in held:
-            raise Violation(f"version {number} is gone, {held} are there")
+            raise m.Violation(f"version {number} is gone, {held} are there")
         return "copy", number, held.index(number)
 
     def used(self, number: int, got: int) -> Hashable:
         if got != number:
-            raise Violation(f"version {number} was overwritten while in use")
+            raise m.Violation(f"version {number} was overwritten while in use")
         return "next", number
 
-    def stranger(self, local: Hashable) -> Block | None:
+    def stranger(self, local: Hashable) -> m.Block | None:
         if not local:
             return None
 
@@ -141,18 +130,18 @@ class Blob:
             self.copied(*values)
             return local - 1  # type: ignore[operator]
 
-        return Block(self.copy(0), then)
+        return m.Block(self.copy(0), then)
 
-    def protocol(self) -> Protocol:
+    def protocol(self) -> m.Protocol:
         """The roles over the memory."""
         roles = [
-            Role("web", lambda life: ("look", life), self.writer, self.deaths),
-            Role("scan", lambda _: ("next", 0), self.user),
-            Role("stranger", lambda _: self.peeks, self.stranger),
+            m.Role("web", lambda life: ("look", life), self.writer, self.deaths),
+            m.Role("scan", lambda _: ("next", 0), self.user),
+            m.Role("stranger", lambda _: self.peeks, self.stranger),
         ]
-        return Protocol(self.memory, roles)
+        return m.Protocol(self.memory, roles)
 
 
-def blob(mutant: str = "", **bounds: Any) -> Protocol:
+def blob(mutant: str = "", **bounds: Any) -> m.Protocol:
     """See Blob."""
     return Blob(mutant, **bounds).protocol()

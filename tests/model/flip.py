@@ -6,19 +6,7 @@ The table of cycle n holds n // 2 in two words: one more than the copy it was bu
 
 from collections.abc import Hashable
 
-from tests.model.machine import (
-    ACQUIRE,
-    PLAIN,
-    RELEASE,
-    Block,
-    Memory,
-    Op,
-    Protocol,
-    Role,
-    Violation,
-    load,
-    store,
-)
+from tests.model import machine as m
 
 FLIP_MUTANTS = {
     # name: (caught under TSO, caught under ARM)
@@ -31,49 +19,50 @@ FLIP_MUTANTS = {
 }
 
 
-def flip(mutant: str = "", *, cycles: int = 6, deaths: int = 2, gate_deaths: int = 1) -> Protocol:
+def flip(mutant: str = "", *, cycles: int = 6, deaths: int = 2, gate_deaths: int = 1) -> m.Protocol:
     """The writer builds cycle n + 1 when the gate has taken n; the gate reads in place."""
-    memory = Memory()
+    memory = m.Memory()
     state, gate = memory.word("state"), memory.word("gate")
     copies = [memory.array("copy 0.", 2), memory.array("copy 1.", 2)]
 
-    def writer(local: Hashable) -> Block | None:
+    def writer(local: Hashable) -> m.Block | None:
         match local:
             case "start":
-                return Block([load(state)], lambda s: ("wait", s // 2, s % 2))
+                return m.Block([m.load(state)], lambda s: ("wait", s // 2, s % 2))
             case ("wait", n, copy) if n < cycles:
                 if mutant == "gate not waited for":
-                    return Block(map(load, copies[copy]), lambda *x: ("build", n, copy, *x))
+                    return m.Block(map(m.load, copies[copy]), lambda *x: ("build", n, copy, *x))
                 go = ("read", n, copy)
-                return Block([load(gate, ACQUIRE)], lambda g: go if g == n else local)
+                return m.Block([m.load(gate, m.ACQUIRE)], lambda g: go if g == n else local)
             case ("read", n, copy):
-                return Block(map(load, copies[copy]), lambda *x: ("build", n, copy, *x))
+                return m.Block(map(m.load, copies[copy]), lambda *x: ("build", n, copy, *x))
             case ("build", n, copy, *x):
                 into = copy if (n + 1) % 2 or mutant == "built in place" else 1 - copy
-                return Block(build(n + 1, into, x), lambda: ("wait", n + 1, into))
+                return m.Block(build(n + 1, into, x), lambda: ("wait", n + 1, into))
         return None
 
-    def build(n: int, into: int, x: list[int]) -> list[Op]:
-        order = PLAIN if mutant == "flip by a plain store" else RELEASE
-        last = [store(state, 2 * n + into, order)]
+    def build(n: int, into: int, x: list[int]) -> list[m.Op]:
+        order = m.PLAIN if mutant == "flip by a plain store" else m.RELEASE
+        last = [m.store(state, 2 * n + into, order)]
         if mutant == "copy and number in two stores":
-            last = [store(state, 2 * (n - 1) + into, RELEASE), *last]
+            last = [m.store(state, 2 * (n - 1) + into, m.RELEASE), *last]
         if n % 2:
             return last
-        built = [store(word, old + 1) for word, old in zip(copies[into], x, strict=True)]
+        built = [m.store(word, old + 1) for word, old in zip(copies[into], x, strict=True)]
         return [*last, *built] if mutant == "flip before the copy is whole" else [*built, *last]
 
-    def reader(local: Hashable) -> Block | None:
+    def reader(local: Hashable) -> m.Block | None:
         match local:
             case "start":
-                return Block([load(gate)], lambda g: ("look", g))
+                return m.Block([m.load(gate)], lambda g: ("look", g))
             case ("look", n) if n < cycles:
-                opens = PLAIN if mutant == "reader opens with a plain load" else ACQUIRE
+                opens = m.PLAIN if mutant == "reader opens with a plain load" else m.ACQUIRE
                 words = [*copies[0], *copies[1]]
-                return Block([load(state, opens), *map(load, words)], lambda s, *x: see(n, s, x))
+                loads = [m.load(state, opens), *map(m.load, words)]
+                return m.Block(loads, lambda s, *x: see(n, s, x))
             case ("take", n, copy):
-                again = [*map(load, copies[copy]), store(gate, n, RELEASE)]
-                return Block(again, lambda *x: judge(n, x))
+                again = [*map(m.load, copies[copy]), m.store(gate, n, m.RELEASE)]
+                return m.Block(again, lambda *x: judge(n, x))
         return None
 
     def see(n: int, s: int, x: tuple[int, ...]) -> Hashable:
@@ -84,11 +73,11 @@ def flip(mutant: str = "", *, cycles: int = 6, deaths: int = 2, gate_deaths: int
 
     def judge(n: int, x: tuple[int, ...]) -> Hashable:
         if x != (n // 2, n // 2):
-            raise Violation(f"table of cycle {n} read as {x}")
+            raise m.Violation(f"table of cycle {n} read as {x}")
         return "look", n
 
     roles = [
-        Role("indicators", lambda _: "start", writer, deaths),
-        Role("scan", lambda _: "start", reader, gate_deaths),
+        m.Role("indicators", lambda _: "start", writer, deaths),
+        m.Role("scan", lambda _: "start", reader, gate_deaths),
     ]
-    return Protocol(memory, roles)
+    return m.Protocol(memory, roles)

@@ -9,21 +9,7 @@ with another state than n was evaluated from the wrong state, and the stored ale
 from collections.abc import Hashable
 from typing import Any
 
-from tests.model.machine import (
-    ACQUIRE,
-    FULL,
-    PLAIN,
-    RELEASE,
-    Block,
-    Memory,
-    Op,
-    Protocol,
-    Role,
-    Violation,
-    fence,
-    load,
-    store,
-)
+from tests.model import machine as m
 
 END = 1000  # an end record of cycle n is END + n; an alert is 10 * n + state(n)
 
@@ -56,7 +42,7 @@ class Lane:
         self.cycles = cycles
         self.deaths = deaths
         self.reader_deaths = reader_deaths
-        self.memory = Memory()
+        self.memory = m.Memory()
         self.tail, self.head = self.memory.word("tail"), self.memory.word("head")
         self.state_n, self.state = self.memory.word("state n"), self.memory.array("state", 2)
         self.slots = self.memory.array("slot", 2 if mutant == "lane of one cycle" else 4)
@@ -66,28 +52,28 @@ class Lane:
     def slot(self, position: int) -> int:
         return self.slots[position % len(self.slots)]
 
-    def worker(self, local: Hashable) -> Block | None:
+    def worker(self, local: Hashable) -> m.Block | None:
         match local:
             case "start":
-                return Block([load(self.state_n), load(self.tail)], lambda n, t: ("look", n + 1, t))
+                loads = [m.load(self.state_n), m.load(self.tail)]
+                return m.Block(loads, lambda n, t: ("look", n + 1, t))
             case ("look", n, t) if n <= self.cycles:
                 copies = 1 if self.mutant == "one copy of the state" else 2
                 old = self.state[(n - 1) % copies]
-                return Block(
-                    [load(old), load(self.slot(t - 1))], lambda x, end: self.decide(n, t, x, end)
-                )
+                loads = [m.load(old), m.load(self.slot(t - 1))]
+                return m.Block(loads, lambda x, end: self.decide(n, t, x, end))
             case ("room", n, t, x):
                 go = ("commit", n, t, x)
                 room = len(self.slots) if self.mutant == "free room not looked at" else 0
-                wait = [load(self.head, ACQUIRE)]
-                return Block(wait, lambda h: go if h + len(self.slots) + room >= t + 2 else local)
+                wait = [m.load(self.head, m.ACQUIRE)]
+                return m.Block(wait, lambda h: go if h + len(self.slots) + room >= t + 2 else local)
             case ("commit", n, t, x):
                 if self.applies_first:
                     ops = [*self.apply(n, x), *self.commit(n, t, x)]
-                    return Block(ops, lambda: ("look", n + 1, t + 2))
-                return Block(self.commit(n, t, x), lambda: ("apply", n, t + 2, x))
+                    return m.Block(ops, lambda: ("look", n + 1, t + 2))
+                return m.Block(self.commit(n, t, x), lambda: ("apply", n, t + 2, x))
             case ("apply", n, t, x):
-                return Block(self.apply(n, x), lambda: ("look", n + 1, t))
+                return m.Block(self.apply(n, x), lambda: ("look", n + 1, t))
         return None
 
     def decide(self, n: int, t: int, x: int, end: int) -> Hashable:
@@ -96,33 +82,33 @@ class Lane:
             return "apply", n, t, n - 1
         return ("apply" if committed else "room"), n, t, x + 1
 
-    def commit(self, n: int, t: int, x: int) -> list[Op]:
-        order = PLAIN if self.mutant == "tail stored plainly" else RELEASE
-        records = [store(self.slot(t), 10 * n + x), store(self.slot(t + 1), END + n)]
-        last = store(self.tail, t + 2, order)
+    def commit(self, n: int, t: int, x: int) -> list[m.Op]:
+        order = m.PLAIN if self.mutant == "tail stored plainly" else m.RELEASE
+        records = [m.store(self.slot(t), 10 * n + x), m.store(self.slot(t + 1), END + n)]
+        last = m.store(self.tail, t + 2, order)
         if self.mutant == "tail before the records":
             return [last, *records]
         if self.mutant == "a tail after every record":
-            return [records[0], store(self.tail, t + 1, RELEASE), records[1], last]
+            return [records[0], m.store(self.tail, t + 1, m.RELEASE), records[1], last]
         return [*records, last]
 
-    def apply(self, n: int, x: int) -> list[Op]:
+    def apply(self, n: int, x: int) -> list[m.Op]:
         copies = 1 if self.mutant == "one copy of the state" else 2
-        ops = [store(self.state[n % copies], x), store(self.state_n, n, RELEASE)]
+        ops = [m.store(self.state[n % copies], x), m.store(self.state_n, n, m.RELEASE)]
         return ops[::-1] if self.mutant == "state number before the state" else ops
 
-    def service(self, local: Hashable) -> Block | None:
+    def service(self, local: Hashable) -> m.Block | None:
         match local:
             case "start":
-                return Block([load(self.head)], lambda h: ("look", h))
+                return m.Block([m.load(self.head)], lambda h: ("look", h))
             case ("look", h) if h < 2 * self.cycles:
-                opens = PLAIN if self.mutant == "reader opens the tail plainly" else ACQUIRE
-                loads = [load(self.tail, opens), load(self.slot(h)), load(self.slot(h + 1))]
-                return Block(loads, lambda t, alert, end: self.take(h, t, alert, end))
+                opens = m.PLAIN if self.mutant == "reader opens the tail plainly" else m.ACQUIRE
+                loads = [m.load(self.tail, opens), m.load(self.slot(h)), m.load(self.slot(h + 1))]
+                return m.Block(loads, lambda t, alert, end: self.take(h, t, alert, end))
             case ("store", h, n):
-                return Block([load(self.disk[n])], lambda old: ("write", h, n, old))
+                return m.Block([m.load(self.disk[n])], lambda old: ("write", h, n, old))
             case ("write", h, n, old):
-                return Block(self.durable(h, n, old), lambda: ("look", h + 2))
+                return m.Block(self.durable(h, n, old), lambda: ("look", h + 2))
         return None
 
     def take(self, h: int, t: int, alert: int, end: int) -> Hashable:
@@ -130,33 +116,33 @@ class Lane:
             return "look", h
         n = h // 2 + 1
         if end != END + n or alert != 10 * n + n:
-            raise Violation(f"in place of cycle {n} the lane holds {alert}, {end}")
+            raise m.Violation(f"in place of cycle {n} the lane holds {alert}, {end}")
         return "store", h, n
 
-    def durable(self, h: int, n: int, old: int) -> list[Op]:
+    def durable(self, h: int, n: int, old: int) -> list[m.Op]:
         """Append to the file and sync: a system call, which orders everything."""
         fresh = old == 0 or self.mutant == "no deduplication"
-        written = [store(self.disk[n], old + 1)] if fresh else []
-        files = [fence(FULL), *written, fence(FULL)]
-        moved = [store(self.head, h + 2, RELEASE)]
+        written = [m.store(self.disk[n], old + 1)] if fresh else []
+        files = [m.fence(m.FULL), *written, m.fence(m.FULL)]
+        moved = [m.store(self.head, h + 2, m.RELEASE)]
         if self.mutant == "head at every record":
-            moved = [store(self.head, h + 1, RELEASE), *moved]
+            moved = [m.store(self.head, h + 1, m.RELEASE), *moved]
         return [*moved, *files] if self.mutant == "head before durable" else [*files, *moved]
 
     def final(self, words: tuple) -> None:
         stored = [words[word] for word in self.disk[1:]]
         if stored != [1] * self.cycles:
-            raise Violation(f"in the end the alerts are stored {stored} times")
+            raise m.Violation(f"in the end the alerts are stored {stored} times")
 
-    def protocol(self) -> Protocol:
+    def protocol(self) -> m.Protocol:
         """The roles over the memory."""
         roles = [
-            Role("scan", lambda _: "start", self.worker, self.deaths),
-            Role("alerts", lambda _: "start", self.service, self.reader_deaths),
+            m.Role("scan", lambda _: "start", self.worker, self.deaths),
+            m.Role("alerts", lambda _: "start", self.service, self.reader_deaths),
         ]
-        return Protocol(self.memory, roles, final=self.final)
+        return m.Protocol(self.memory, roles, final=self.final)
 
 
-def lane(mutant: str = "", **bounds: Any) -> Protocol:
+def lane(mutant: str = "", **bounds: Any) -> m.Protocol:
     """See Lane."""
     return Lane(mutant, **bounds).protocol()

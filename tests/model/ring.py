@@ -8,22 +8,7 @@ import dataclasses
 from collections.abc import Hashable
 from typing import Any
 
-from tests.model.machine import (
-    ACQUIRE,
-    FULL,
-    PLAIN,
-    RELEASE,
-    Block,
-    Memory,
-    Op,
-    Protocol,
-    Role,
-    Violation,
-    fence,
-    load,
-    store,
-    swap,
-)
+from tests.model import machine as m
 
 CAPACITY = 2
 DROPPED = 1 << 62
@@ -33,7 +18,7 @@ DROPPED = 1 << 62
 class Words:
     """The shared words of a ring with one gate."""
 
-    memory: Memory
+    memory: m.Memory
     tail: int
     intent: int
     gate: int
@@ -42,7 +27,7 @@ class Words:
     @classmethod
     def create(cls, gate: int = 0) -> "Words":
         """An empty ring; gate: DROPPED for a ring that nobody holds back."""
-        memory = Memory()
+        memory = m.Memory()
         words = [memory.word("tail"), memory.word("intent"), memory.word("gate", gate)]
         slots = [memory.array(f"slot {slot}.", 2) for slot in range(CAPACITY)]
         return cls(memory, *words, slots)
@@ -54,13 +39,13 @@ class Words:
     def watch(self, before: tuple, after: tuple) -> None:
         """The tail never goes back."""
         if after[self.tail] < before[self.tail]:
-            raise Violation(f"the tail went back from {before[self.tail]} to {after[self.tail]}")
+            raise m.Violation(f"the tail went back from {before[self.tail]} to {after[self.tail]}")
 
 
 def judge(position: int, record: tuple[int, ...]) -> None:
     """Raise Violation unless this is a whole record of the position."""
     if record[0] != record[1] or record[0] // 100 != position or record[0] == 100 * position:
-        raise Violation(f"record {position} read as {record}")
+        raise m.Violation(f"record {position} read as {record}")
 
 
 RING_MUTANTS = {
@@ -95,15 +80,15 @@ class Lapped:
         self.deaths = deaths
         self.ring = Words.create(DROPPED)
 
-    def writer(self, local: Hashable) -> Block | None:
+    def writer(self, local: Hashable) -> m.Block | None:
         match local:
             case ("start", life):
-                opens = [load(self.ring.tail), load(self.ring.intent)]
-                return Block(opens, lambda tail, intent: self.recover(life, tail, intent))
+                opens = [m.load(self.ring.tail), m.load(self.ring.intent)]
+                return m.Block(opens, lambda tail, intent: self.recover(life, tail, intent))
             case ("publish", life, tail, intent) if tail < self.records:
                 end = min(tail + (1 if life else 2), self.records)
                 ops = self.publish(life, tail, end, intent)
-                return Block(ops, lambda: ("publish", life, end, max(intent, end)))
+                return m.Block(ops, lambda: ("publish", life, end, max(intent, end)))
         return None
 
     def recover(self, life: int, tail: int, intent: int) -> Hashable:
@@ -113,23 +98,23 @@ class Lapped:
             intent = 0
         return "publish", life, tail, intent
 
-    def publish(self, life: int, tail: int, end: int, intent: int) -> list[Op]:
+    def publish(self, life: int, tail: int, end: int, intent: int) -> list[m.Op]:
         named = tail if self.mutant == "intent names the old tail" else end
-        opens = [store(self.ring.intent, named)] if end > intent else []
-        opens.append(fence(RELEASE))
+        opens = [m.store(self.ring.intent, named)] if end > intent else []
+        opens.append(m.fence(m.RELEASE))
         if self.mutant == "no fence after intent":
             opens.pop()
         elif self.mutant == "intent by store-release instead of a fence":
-            opens = [op._replace(order=RELEASE) for op in opens if op.kind != "fence"]
+            opens = [op._replace(order=m.RELEASE) for op in opens if op.kind != "fence"]
         elif self.mutant == "no intent":
             opens = opens[-1:]
         payload = [
-            store(word, 100 * position + life + 1)
+            m.store(word, 100 * position + life + 1)
             for position in range(tail, end)
             for word in self.ring.record(position)
         ]
-        last = store(
-            self.ring.tail, end, PLAIN if self.mutant == "tail stored plainly" else RELEASE
+        last = m.store(
+            self.ring.tail, end, m.PLAIN if self.mutant == "tail stored plainly" else m.RELEASE
         )
         if self.mutant == "tail before the payload":
             return [*opens, last, *payload]
@@ -137,19 +122,19 @@ class Lapped:
             return [*payload, *opens, last]
         return [*opens, *payload, last]
 
-    def reader(self, local: Hashable) -> Block | None:
+    def reader(self, local: Hashable) -> m.Block | None:
         if local == len(self.wanted):
             return None
         position = self.wanted[local]  # type: ignore[index]
-        opens = load(
-            self.ring.tail, PLAIN if self.mutant == "copy opens the tail plainly" else ACQUIRE
+        opens = m.load(
+            self.ring.tail, m.PLAIN if self.mutant == "copy opens the tail plainly" else m.ACQUIRE
         )
-        ends = [fence(ACQUIRE), load(self.ring.intent)]
+        ends = [m.fence(m.ACQUIRE), m.load(self.ring.intent)]
         if self.mutant == "copy without acquire fence":
             ends = ends[1:]
         elif self.mutant == "copy checks the tail":
-            ends[1] = load(self.ring.tail)
-        copied = [load(word) for word in self.ring.record(position)]
+            ends[1] = m.load(self.ring.tail)
+        copied = [m.load(word) for word in self.ring.record(position)]
         room = CAPACITY + (self.mutant == "copy allows one more")
 
         def then(tail: int, *values: int) -> Hashable:
@@ -161,19 +146,19 @@ class Lapped:
             return local + 1  # type: ignore[operator]
 
         if self.mutant == "copy checks before it copies":
-            copied, ends = [load(self.ring.intent, ACQUIRE)], copied
-        return Block([opens, *copied, *ends], then)
+            copied, ends = [m.load(self.ring.intent, m.ACQUIRE)], copied
+        return m.Block([opens, *copied, *ends], then)
 
-    def protocol(self) -> Protocol:
+    def protocol(self) -> m.Protocol:
         """The roles over the memory."""
         roles = [
-            Role("feed", lambda life: ("start", life), self.writer, self.deaths),
-            Role("web", lambda _: 0, self.reader),
+            m.Role("feed", lambda life: ("start", life), self.writer, self.deaths),
+            m.Role("web", lambda _: 0, self.reader),
         ]
-        return Protocol(self.ring.memory, roles, self.ring.watch)
+        return m.Protocol(self.ring.memory, roles, self.ring.watch)
 
 
-def lapped(mutant: str = "", **bounds: Any) -> Protocol:
+def lapped(mutant: str = "", **bounds: Any) -> m.Protocol:
     """See Lapped."""
     return Lapped(mutant, **bounds).protocol()
 
@@ -191,50 +176,50 @@ GATE_MUTANTS = {
 
 def gating(
     mutant: str = "", *, records: int = 4, deaths: int = 1, reader_deaths: int = 1
-) -> Protocol:
+) -> m.Protocol:
     """A reader whose gate the writer never overtakes reads in place, without a check."""
     ring = Words.create()
     taken = ring.memory.word("taken")
 
-    def writer(local: Hashable) -> Block | None:
+    def writer(local: Hashable) -> m.Block | None:
         match local:
             case ("start", life):
-                return Block([load(ring.tail)], lambda tail: ("look", life, tail))
+                return m.Block([m.load(ring.tail)], lambda tail: ("look", life, tail))
             case ("look", life, tail) if tail < records:
                 room = CAPACITY + (mutant == "one record too many")
                 if mutant == "gates not looked at":
                     room = records
                 free = ("publish", life, tail)
-                look = [load(ring.gate, ACQUIRE)]
-                return Block(look, lambda gate: free if tail - gate < room else local)
+                look = [m.load(ring.gate, m.ACQUIRE)]
+                return m.Block(look, lambda gate: free if tail - gate < room else local)
             case ("publish", life, tail):
-                order = PLAIN if mutant == "tail stored plainly" else RELEASE
-                payload = [store(word, 100 * tail + life + 1) for word in ring.record(tail)]
-                last = store(ring.tail, tail + 1, order)
-                ops = [store(ring.intent, tail + 1), fence(RELEASE), *payload, last]
+                order = m.PLAIN if mutant == "tail stored plainly" else m.RELEASE
+                payload = [m.store(word, 100 * tail + life + 1) for word in ring.record(tail)]
+                last = m.store(ring.tail, tail + 1, order)
+                ops = [m.store(ring.intent, tail + 1), m.fence(m.RELEASE), *payload, last]
                 if mutant == "tail before the payload":
                     ops = [last, *payload]
-                return Block(ops, lambda: ("look", life, tail + 1))
+                return m.Block(ops, lambda: ("look", life, tail + 1))
         return None
 
-    def reader(local: Hashable) -> Block | None:
+    def reader(local: Hashable) -> m.Block | None:
         match local:
             case "start":
                 skips = mutant == "reader's successor starts at the tail"
                 source = ring.tail if skips else ring.gate
-                return Block([load(source)], lambda gate: ("look", gate))
+                return m.Block([m.load(source)], lambda gate: ("look", gate))
             case ("look", gate) if gate < records:
-                look = [load(ring.tail, ACQUIRE)]
-                return Block(look, lambda tail: ("take", gate) if tail > gate else local)
+                look = [m.load(ring.tail, m.ACQUIRE)]
+                return m.Block(look, lambda tail: ("take", gate) if tail > gate else local)
             case ("take", gate):
-                order = PLAIN if mutant == "gate stored plainly" else RELEASE
-                moved = store(ring.gate, gate + 1, order)
-                read = [load(word) for word in ring.record(gate)]
-                effect = store(taken, gate + 1, RELEASE)
+                order = m.PLAIN if mutant == "gate stored plainly" else m.RELEASE
+                moved = m.store(ring.gate, gate + 1, order)
+                read = [m.load(word) for word in ring.record(gate)]
+                effect = m.store(taken, gate + 1, m.RELEASE)
                 ops = [*read, effect, moved]
                 if mutant == "gate moved before reading":
                     ops = [moved, *read, effect]
-                return Block(ops, lambda *record: use(gate, record))
+                return m.Block(ops, lambda *record: use(gate, record))
         return None
 
     def use(position: int, record: tuple[int, ...]) -> Hashable:
@@ -244,17 +229,17 @@ def gating(
     def watch(before: tuple, after: tuple) -> None:
         ring.watch(before, after)
         if after[taken] > before[taken] + 1:
-            raise Violation(f"record {before[taken]} was never taken")
+            raise m.Violation(f"record {before[taken]} was never taken")
 
     def final(words: tuple) -> None:
         if words[taken] != records:
-            raise Violation(f"{words[taken]} of {records} records were taken")
+            raise m.Violation(f"{words[taken]} of {records} records were taken")
 
     roles = [
-        Role("feed", lambda life: ("start", life), writer, deaths),
-        Role("bars", lambda _: "start", reader, reader_deaths),
+        m.Role("feed", lambda life: ("start", life), writer, deaths),
+        m.Role("bars", lambda _: "start", reader, reader_deaths),
     ]
-    return Protocol(ring.memory, roles, watch, final)
+    return m.Protocol(ring.memory, roles, watch, final)
 
 
 REJOIN_MUTANTS = {
@@ -281,27 +266,28 @@ class Rejoin:
         self.deaths = deaths
         self.ring = Words.create()
 
-    def writer(self, local: Hashable) -> Block | None:
+    def writer(self, local: Hashable) -> m.Block | None:
         match local:
             case "start":
-                return Block([load(self.ring.tail)], lambda tail: ("look", tail))
+                return m.Block([m.load(self.ring.tail)], lambda tail: ("look", tail))
             case ("look", tail) if tail < self.records:
-                return Block([load(self.ring.gate, ACQUIRE)], lambda gate: self.decide(tail, gate))
+                look = [m.load(self.ring.gate, m.ACQUIRE)]
+                return m.Block(look, lambda gate: self.decide(tail, gate))
             case ("again", tail):
                 ops = [
-                    store(self.ring.intent, tail + 1),
-                    fence(FULL),
-                    load(self.ring.gate, ACQUIRE),
+                    m.store(self.ring.intent, tail + 1),
+                    m.fence(m.FULL),
+                    m.load(self.ring.gate, m.ACQUIRE),
                 ]
                 if self.mutant == "writer without the full fence":
                     ops.pop(1)
-                return Block(ops, lambda gate: self.second(tail, gate))
+                return m.Block(ops, lambda gate: self.second(tail, gate))
             case ("publish", tail, count):
-                ops = [store(self.ring.intent, tail + 1), fence(RELEASE)]
+                ops = [m.store(self.ring.intent, tail + 1), m.fence(m.RELEASE)]
                 for word in self.ring.record(tail) if count == 1 else ():
-                    ops.append(store(word, 100 * tail + 1))
-                ops.append(store(self.ring.tail, tail + count, RELEASE))
-                return Block(ops, lambda: ("look", tail + count))
+                    ops.append(m.store(word, 100 * tail + 1))
+                ops.append(m.store(self.ring.tail, tail + count, m.RELEASE))
+                return m.Block(ops, lambda: ("look", tail + count))
         return None
 
     def decide(self, tail: int, gate: int) -> Hashable:
@@ -317,39 +303,41 @@ class Rejoin:
             return "look", tail
         return "publish", tail, count
 
-    def dropper(self, local: Hashable) -> Block | None:
-        return Block([store(self.ring.gate, DROPPED, RELEASE)], lambda: None) if local else None
+    def dropper(self, local: Hashable) -> m.Block | None:
+        drop = [m.store(self.ring.gate, DROPPED, m.RELEASE)]
+        return m.Block(drop, lambda: None) if local else None
 
-    def reader(self, local: Hashable) -> Block | None:
+    def reader(self, local: Hashable) -> m.Block | None:
         match local:
             case ("look", gate, left) if left and gate < self.records:
                 seen = ("take", gate, left)
-                look = [load(self.ring.tail, ACQUIRE)]
-                return Block(look, lambda tail: seen if tail > gate else local)
+                look = [m.load(self.ring.tail, m.ACQUIRE)]
+                return m.Block(look, lambda tail: seen if tail > gate else local)
             case ("take", gate, left):
-                read = [load(word) for word in self.ring.record(gate)]
+                read = [m.load(word) for word in self.ring.record(gate)]
                 if self.mutant == "gate moved by a plain store":
-                    ops = [*read, store(self.ring.gate, gate + 1, RELEASE)]
-                    return Block(ops, lambda a, b: self.moved(gate, left, a, b, True))
-                ops = [*read, swap(self.ring.gate, gate, gate + 1)]
-                return Block(ops, lambda a, b, ok: self.moved(gate, left, a, b, ok))
+                    ops = [*read, m.store(self.ring.gate, gate + 1, m.RELEASE)]
+                    return m.Block(ops, lambda a, b: self.moved(gate, left, a, b, True))
+                ops = [*read, m.swap(self.ring.gate, gate, gate + 1)]
+                return m.Block(ops, lambda a, b, ok: self.moved(gate, left, a, b, ok))
             case ("rejoin", left, try_) if try_ < self.tries:
-                return Block(
-                    [load(self.ring.tail, ACQUIRE)], lambda tail: ("hold", tail, left, try_)
+                return m.Block(
+                    [m.load(self.ring.tail, m.ACQUIRE)], lambda tail: ("hold", tail, left, try_)
                 )
             case ("hold", tail, left, try_):
                 ops = [
-                    store(self.ring.gate, tail, RELEASE),
-                    fence(FULL),
-                    load(self.ring.intent, ACQUIRE),
+                    m.store(self.ring.gate, tail, m.RELEASE),
+                    m.fence(m.FULL),
+                    m.load(self.ring.intent, m.ACQUIRE),
                 ]
                 if self.mutant == "reader without the full fence":
                     ops.pop(1)
-                return Block(ops, lambda intent: self.held(tail, left, try_, intent))
+                return m.Block(ops, lambda intent: self.held(tail, left, try_, intent))
             case ("rejoin" | "give up", *_):
-                return Block([store(self.ring.gate, DROPPED, RELEASE)], lambda: None)
+                return m.Block([m.store(self.ring.gate, DROPPED, m.RELEASE)], lambda: None)
         # Done: it must not hold the writer back for ever.
-        return Block([store(self.ring.gate, DROPPED, RELEASE)], lambda: None) if local else None
+        drop = [m.store(self.ring.gate, DROPPED, m.RELEASE)]
+        return m.Block(drop, lambda: None) if local else None
 
     def moved(self, gate: int, left: int, first: int, second_: int, ok: bool) -> Hashable:
         if not ok:
@@ -362,16 +350,16 @@ class Rejoin:
             return "look", tail, left
         return "rejoin", left, try_ + 1
 
-    def protocol(self) -> Protocol:
+    def protocol(self) -> m.Protocol:
         """The roles over the memory."""
         roles = [
-            Role("feed", lambda _: "start", self.writer, self.deaths),
-            Role("supervisor", lambda _: True, self.dropper),
-            Role("recorder", lambda _: ("look", 0, self.reads), self.reader),
+            m.Role("feed", lambda _: "start", self.writer, self.deaths),
+            m.Role("supervisor", lambda _: True, self.dropper),
+            m.Role("recorder", lambda _: ("look", 0, self.reads), self.reader),
         ]
-        return Protocol(self.ring.memory, roles, self.ring.watch)
+        return m.Protocol(self.ring.memory, roles, self.ring.watch)
 
 
-def rejoin(mutant: str = "", **bounds: Any) -> Protocol:
+def rejoin(mutant: str = "", **bounds: Any) -> m.Protocol:
     """See Rejoin."""
     return Rejoin(mutant, **bounds).protocol()

@@ -6,20 +6,7 @@ They follow shm/seqlock_nb.py and shm/names_nb.py.
 from collections.abc import Hashable
 from typing import Any
 
-from tests.model.machine import (
-    ACQUIRE,
-    PLAIN,
-    RELEASE,
-    Block,
-    Memory,
-    Op,
-    Protocol,
-    Role,
-    Violation,
-    fence,
-    load,
-    store,
-)
+from tests.model import machine as m
 
 ROW_MUTANTS = {
     # name: (caught under TSO, caught under ARM)
@@ -38,47 +25,47 @@ ROW_MUTANTS = {
 }
 
 
-def row(mutant: str = "", *, writes: int = 2, reads: int = 2, deaths: int = 2) -> Protocol:
+def row(mutant: str = "", *, writes: int = 2, reads: int = 2, deaths: int = 2) -> m.Protocol:
     """One row of two words, written again and again in place; the writer may die, a successor
     writes the whole row again. Each attempt writes a value of its own, both words alike."""
-    memory = Memory()
+    memory = m.Memory()
     version, data = memory.word("version"), memory.array("data", 2)
 
-    def writer(local: Hashable) -> Block | None:
+    def writer(local: Hashable) -> m.Block | None:
         match local:
             case ("open", life):
-                return Block([load(version)], lambda v: ("write", life, v))
+                return m.Block([m.load(version)], lambda v: ("write", life, v))
             case ("write", life, v) if v < 2 * writes:
                 if mutant == "successor bumps an odd row to even" and v % 2:
-                    return Block([store(version, v + 1, RELEASE)], lambda: ("open", life))
-                return Block(row_ops(life, v), lambda: ("open", life))
+                    return m.Block([m.store(version, v + 1, m.RELEASE)], lambda: ("open", life))
+                return m.Block(row_ops(life, v), lambda: ("open", life))
         return None
 
-    def row_ops(life: int, v: int) -> list[Op]:
+    def row_ops(life: int, v: int) -> list[m.Op]:
         odd = v + 1 if mutant == "odd means plus one, whatever was there" else v | 1
-        opens = [store(version, odd), fence(RELEASE)]
+        opens = [m.store(version, odd), m.fence(m.RELEASE)]
         if mutant == "no fence after the odd version":
             opens = opens[:1]
         elif mutant == "odd version by store-release instead of a fence":
-            opens = [store(version, odd, RELEASE)]
+            opens = [m.store(version, odd, m.RELEASE)]
         elif mutant == "odd version never stored":
             opens = opens[1:]
-        order = PLAIN if mutant == "even version stored plainly" else RELEASE
-        payload = [store(word, 10 * v + life + 1) for word in data]
+        order = m.PLAIN if mutant == "even version stored plainly" else m.RELEASE
+        payload = [m.store(word, 10 * v + life + 1) for word in data]
         if mutant == "payload before the odd version":
             opens, payload = payload, opens
-        return [*opens, *payload, store(version, (odd | 1) + 1, order)]
+        return [*opens, *payload, m.store(version, (odd | 1) + 1, order)]
 
-    def reader(local: Hashable) -> Block | None:
+    def reader(local: Hashable) -> m.Block | None:
         left, newest = local  # type: ignore[misc]
         if not left:
             return None
-        opens = PLAIN if mutant == "reader opens with a plain load" else ACQUIRE
-        checks = [fence(ACQUIRE), load(version)]
+        opens = m.PLAIN if mutant == "reader opens with a plain load" else m.ACQUIRE
+        checks = [m.fence(m.ACQUIRE), m.load(version)]
         if mutant == "reader without acquire fence":
             checks = checks[1:]
         elif mutant == "reader checks by load-acquire instead of a fence":
-            checks = [load(version, ACQUIRE)]
+            checks = [m.load(version, m.ACQUIRE)]
 
         def then(before: int, left_half: int, right_half: int, after: int) -> Hashable:
             if mutant == "reader does not check again":
@@ -88,22 +75,22 @@ def row(mutant: str = "", *, writes: int = 2, reads: int = 2, deaths: int = 2) -
             if before != after:
                 return left - 1, newest
             if left_half != right_half:
-                raise Violation(f"torn row {left_half}, {right_half} under version {before}")
+                raise m.Violation(f"torn row {left_half}, {right_half} under version {before}")
             if before < newest:
-                raise Violation(f"version went back from {newest} to {before}")
+                raise m.Violation(f"version went back from {newest} to {before}")
             return left - 1, before
 
-        return Block([load(version, opens), load(data[0]), load(data[1]), *checks], then)
+        return m.Block([m.load(version, opens), m.load(data[0]), m.load(data[1]), *checks], then)
 
     def final(words: tuple) -> None:
         if words[version] % 2 or words[data[0]] != words[data[1]]:
-            raise Violation(f"at rest: {[words[word] for word in (version, *data)]}")
+            raise m.Violation(f"at rest: {[words[word] for word in (version, *data)]}")
 
     roles = [
-        Role("writer", lambda life: ("open", life), writer, deaths),
-        Role("reader", lambda _: (reads, 0), reader),
+        m.Role("writer", lambda life: ("open", life), writer, deaths),
+        m.Role("reader", lambda _: (reads, 0), reader),
     ]
-    return Protocol(memory, roles, final=final)
+    return m.Protocol(memory, roles, final=final)
 
 
 NAME_MUTANTS = {
@@ -128,7 +115,7 @@ class Name:
         self.sets = sets
         self.reads = reads
         self.deaths = deaths
-        self.memory = Memory()
+        self.memory = m.Memory()
         self.version = self.memory.word("version")
         self.pending = [self.memory.word("pending row"), *self.memory.array("pending", 2)]
         self.names = [self.memory.array("name 0.", 2), self.memory.array("name 1.", 2)]
@@ -137,38 +124,38 @@ class Name:
         newest = (at_version + 1) // 2
         return max(newest - (newest % 2 != which), 0)
 
-    def writer(self, local: Hashable) -> Block | None:
+    def writer(self, local: Hashable) -> m.Block | None:
         match local:
             case "open":
-                loads = [load(self.version), *map(load, self.pending)]
-                return Block(loads, lambda v, row, a, b: ("go", v, row, a, b))
+                loads = [m.load(self.version), *map(m.load, self.pending)]
+                return m.Block(loads, lambda v, row, a, b: ("go", v, row, a, b))
             case ("go", v, row, a, b) if v % 2:
-                finish = [store(self.names[row][1], b), store(self.names[row][0], a)]
+                finish = [m.store(self.names[row][1], b), m.store(self.names[row][0], a)]
                 if self.mutant == "successor does not finish":
                     finish = []
-                ops = [*finish, store(self.version, v + 1, RELEASE), fence(RELEASE)]
-                return Block(ops, lambda: ("set", v + 1))
+                ops = [*finish, m.store(self.version, v + 1, m.RELEASE), m.fence(m.RELEASE)]
+                return m.Block(ops, lambda: ("set", v + 1))
             case ("go" | "set", v, *_) if v < 2 * self.sets:
                 first, second = self.change(v)
-                return Block(first, lambda: ("rest", v, *second))
+                return m.Block(first, lambda: ("rest", v, *second))
             case ("rest", v, *second):
-                return Block(second, lambda: ("set", v + 2))
+                return m.Block(second, lambda: ("set", v + 2))
         return None
 
-    def change(self, v: int) -> tuple[list[Op], list[Op]]:
+    def change(self, v: int) -> tuple[list[m.Op], list[m.Op]]:
         number = v // 2 + 1
         record = [
-            store(self.pending[0], number % 2),
-            *(store(word, number) for word in self.pending[1:]),
+            m.store(self.pending[0], number % 2),
+            *(m.store(word, number) for word in self.pending[1:]),
         ]
-        odd = [store(self.version, v + 1, RELEASE), fence(RELEASE)]
+        odd = [m.store(self.version, v + 1, m.RELEASE), m.fence(m.RELEASE)]
         if self.mutant == "no fence after the odd version":
             odd = odd[:1]
         elif self.mutant == "odd version stored plainly":
-            odd = [store(self.version, v + 1), fence(RELEASE)]
-        payload = [store(word, number) for word in reversed(self.names[number % 2])]
-        order = PLAIN if self.mutant == "even version stored plainly" else RELEASE
-        even = [store(self.version, v + 2, order), fence(RELEASE)]
+            odd = [m.store(self.version, v + 1), m.fence(m.RELEASE)]
+        payload = [m.store(word, number) for word in reversed(self.names[number % 2])]
+        order = m.PLAIN if self.mutant == "even version stored plainly" else m.RELEASE
+        even = [m.store(self.version, v + 2, order), m.fence(m.RELEASE)]
         if self.mutant == "no fence after the even version":
             even = even[:1]
         if self.mutant == "redo record after the odd version":
@@ -177,14 +164,14 @@ class Name:
             return [*record, *payload], [*odd, *even]
         return [*record, *odd], [*payload, *even]
 
-    def reader(self, local: Hashable) -> Block | None:
+    def reader(self, local: Hashable) -> m.Block | None:
         match local:
             case ("open", left, which) if left:
                 opened = ("copy", left, which)
-                return Block([load(self.version, ACQUIRE)], lambda v: (*opened, v))
+                return m.Block([m.load(self.version, m.ACQUIRE)], lambda v: (*opened, v))
             case ("copy", left, which, before):
                 words = [*(self.pending if before % 2 else ()), *self.names[which]]
-                check = [fence(ACQUIRE), load(self.version)]
+                check = [m.fence(m.ACQUIRE), m.load(self.version)]
                 if self.mutant == "reader without acquire fence":
                     check = check[1:]
 
@@ -192,7 +179,7 @@ class Name:
                     self.judge(which, before, values)
                     return "open", left - 1, 1 - which
 
-                return Block([*map(load, words), *check], then)
+                return m.Block([*map(m.load, words), *check], then)
         return None
 
     def judge(self, which: int, before: int, values: tuple[int, ...]) -> None:
@@ -202,23 +189,23 @@ class Name:
         if before % 2 and copied[0] == which and redo:
             got = copied[1:3]
         if before == after and got != [self.expected(which, before)] * 2:
-            raise Violation(f"name {which} read as {got} under version {before}")
+            raise m.Violation(f"name {which} read as {got} under version {before}")
 
     def final(self, words: tuple) -> None:
         for which in (0, 1):
             got = [words[word] for word in self.names[which]]
             if got != [self.expected(which, 2 * self.sets)] * 2:
-                raise Violation(f"name {which} is {got} in the end")
+                raise m.Violation(f"name {which} is {got} in the end")
 
-    def protocol(self) -> Protocol:
+    def protocol(self) -> m.Protocol:
         """The roles over the memory."""
         roles = [
-            Role("writer", lambda _: "open", self.writer, self.deaths),
-            Role("reader", lambda _: ("open", self.reads, 1), self.reader),
+            m.Role("writer", lambda _: "open", self.writer, self.deaths),
+            m.Role("reader", lambda _: ("open", self.reads, 1), self.reader),
         ]
-        return Protocol(self.memory, roles, final=self.final)
+        return m.Protocol(self.memory, roles, final=self.final)
 
 
-def name(mutant: str = "", **bounds: Any) -> Protocol:
+def name(mutant: str = "", **bounds: Any) -> m.Protocol:
     """See Name."""
     return Name(mutant, **bounds).protocol()
