@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from engine.config.load import Loaded
+from engine.replay.open_stream import tape_file
 from tools.options import config_option, entry, load_config
 
 BARS_INTERVAL_MS = 60_000
@@ -48,9 +49,7 @@ def _run(
     interval_ms: str | None, out: Path, config_path: str | None,
 ) -> Any:
     if tape:
-        path = Path(tape)
-        path = path / "tape.bin" if path.is_dir() else path
-        return entry("engine.replay.backtest:backtest_tape")(path, out)
+        return entry("engine.replay.backtest:backtest_tape")(tape_file(Path(tape)), out)
     loaded = _config(config_path, trades or bars or "", rules, interval_ms, bars is not None)
     name = "backtest_bars" if bars else "backtest_trades"
     recording = Path(trades or bars or "")

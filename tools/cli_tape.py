@@ -7,9 +7,8 @@ from typing import Any
 
 import click
 
+from engine.replay.open_stream import tape_file
 from tools.options import entry
-
-TAPE_NAME = "tape.bin"
 
 
 @click.group()
@@ -25,9 +24,7 @@ def info(file: str, as_json: bool) -> None:
 
     FILE is a tape or the directory of a stream.
     """
-    path = Path(file)
-    path = path / TAPE_NAME if path.is_dir() else path
-    facts: dict[str, Any] = entry("engine.replay.tape:info")(path)
+    facts: dict[str, Any] = entry("engine.replay.tape:info")(tape_file(Path(file)))
     if as_json:
         click.echo(json.dumps(facts, default=str))
         return

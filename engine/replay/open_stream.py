@@ -15,6 +15,11 @@ TAPE_NAME = "tape.bin"
 _SYNC_BYTES = 32 << 20  # written between two waits for the disk: none of them may take long
 
 
+def tape_file(path: Path) -> Path:
+    """The tape that a path stands for: the file itself, or the one in a stream's directory."""
+    return path / TAPE_NAME if path.is_dir() else path
+
+
 class OpenStream(msgspec.Struct, frozen=True):
     """The stream that was begun last; genesis_sha256 is the hash of its genesis file."""
 

@@ -30,7 +30,7 @@ from engine.replay.open_stream import (
     write_durably,
 )
 from engine.replay.repeat import repeated
-from engine.replay.tape import TapeError, TapeReader, TapeWriter
+from engine.replay.tape import TapeError, TapeHeader, TapeReader, TapeWriter, create_tape
 from engine.rules.compiler import CompiledRules
 from engine.rules.pack import pack
 from engine.storage.sqlite import SqliteAlertStore, SqliteBarStore
@@ -83,7 +83,7 @@ def _resumable(
         elif genesis.header.config != alert_config(config):
             why = "the configuration has changed"
         else:
-            why = _why_closed(directory / TAPE_NAME, genesis, pointer)
+            why = _why_closed(directory / TAPE_NAME, pointer.stream_id)
             if not why:
                 return pointer, genesis
     except EngineError as error:
@@ -92,12 +92,12 @@ def _resumable(
     return None
 
 
-def _why_closed(path: Path, genesis: Genesis, pointer: OpenStream) -> str:
+def _why_closed(path: Path, stream_id: str) -> str:
     """Why a tape cannot be gone on with, empty when it can; cuts what a crash left torn. Raises
     TapeError when it is damaged: better now than when half of it is in the tables."""
     if not path.exists():
         return "it has no tape"
-    writer = TapeWriter(path, tape_header(genesis, pointer.genesis_sha256))
+    writer = TapeWriter(path, stream_id)
     writer.close()
     if writer.ended:
         return "it was ended in order"
@@ -238,7 +238,7 @@ def _begin(
     tape = directory / TAPE_NAME
     tape.unlink(missing_ok=True)
     if config.tape.record:
-        TapeWriter(tape, tape_header(genesis, pointer.genesis_sha256)).close()
+        create_tape(tape, tape_header(genesis, pointer.genesis_sha256))
     remember(data_dir, pointer)
     restore(tables, genesis)
     _set_flow(tables, 0)

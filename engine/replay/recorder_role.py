@@ -8,7 +8,7 @@ from engine.domain.tables import FLOW_ENDED, FLOW_UNRECORDED
 from engine.replay.end_state import keep
 from engine.replay.open_stream import TAPE_NAME, forget
 from engine.replay.recorder import RecorderStage
-from engine.replay.tape import TapeError, TapeHeader, TapeWriter
+from engine.replay.tape import TapeError, TapeWriter
 from engine.storage.errors import StoreError
 from engine.storage.sqlite import SqliteBarStore
 from ipc.loop import run_loop
@@ -21,18 +21,10 @@ def _stage(ctx: RoleContext) -> RecorderStage:
     """The stage over the tape as it lies there. A tape that cannot be opened is given up."""
     running: Running = ctx.shared
     stream, writer, why = running.stream, None, ""
-    header = TapeHeader(
-        stream_id=stream.stream_id,
-        genesis_sha256=stream.genesis_sha256,
-        interval_ns=stream.interval_ns,
-        feeds=stream.feeds,
-        fingerprint=stream.fingerprint,
-        simulated=stream.simulated,
-    )
     given_up = read_word(running.tables.flow, FLOW_UNRECORDED * WORD_STRIDE)
     if running.config.tape.record and not given_up:
         try:
-            writer = TapeWriter(running.stream_dir / TAPE_NAME, header)
+            writer = TapeWriter(running.stream_dir / TAPE_NAME, stream.stream_id)
         except TapeError as error:
             why = str(error)
     store = SqliteBarStore(running.bars_path)

@@ -24,6 +24,7 @@ import numpy as np
 from engine.domain import records
 from engine.errors import EngineError
 from engine.replay.formats import TAPE_MAGIC, why_refused
+from engine.replay.open_stream import write_durably
 
 CYCLES, RULES, END, GAP = 1, 2, 3, 4
 _BLOCK_MAGIC = 0x4B4C4254  # "TBLK"
@@ -177,15 +178,24 @@ class TapeReader:
         self.close()
 
 
+def create_tape(path: Path, header: TapeHeader) -> None:
+    """Put a tape without blocks in the place of whatever is there, durably. Raises TapeError."""
+    encoded = msgspec.json.encode(header)
+    try:
+        write_durably(path, TAPE_MAGIC + len(encoded).to_bytes(4, "little") + encoded)
+    except OSError as error:
+        raise TapeError(f"the tape {path} cannot be created: {error.strerror}.") from error
+
+
 class TapeWriter:
-    """Appends blocks; a block is durable when its call returns.
+    """Appends blocks to the tape of a stream; a block is durable when its call returns.
 
     last_n, ended, gapped: where the file stands (after opening, after the last whole block): its
     last cycle, whether the stream ended, whether it goes on without this tape. Then nothing more
     is written.
     """
 
-    def __init__(self, path: Path, header: TapeHeader) -> None:
+    def __init__(self, path: Path, stream_id: str) -> None:
         self.path = path
         self.last_n = 0
         self.ended = self.gapped = False
@@ -193,32 +203,15 @@ class TapeWriter:
         self.tick_positions = [0] * records.MAX_FEEDS
         self._end = 0
         try:
-            if path.exists() and path.stat().st_size > len(TAPE_MAGIC):
-                self._open_existing(header)
-            else:
-                self._create(header)
+            self._open(stream_id)
         except OSError as error:
             raise TapeError(f"the tape {path} cannot be opened: {error.strerror}.") from error
 
-    def _create(self, header: TapeHeader) -> None:
-        encoded = msgspec.json.encode(header)
-        temporary = self.path.with_suffix(".new")
-        with temporary.open("wb") as file:
-            file.write(TAPE_MAGIC + len(encoded).to_bytes(4, "little") + encoded)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.rename(self.path)
-        _sync_directory(self.path.parent)
-        self._file = self.path.open("r+b", buffering=0)
-        self._end = self._file.seek(0, os.SEEK_END)
-
-    def _open_existing(self, header: TapeHeader) -> None:
+    def _open(self, stream_id: str) -> None:
         self._file = self.path.open("r+b", buffering=0)
         found = _read_header(self._file, self.path)
-        if found.stream_id != header.stream_id:
-            raise TapeError(
-                f"{self.path} belongs to stream {found.stream_id}, not to {header.stream_id}."
-            )
+        if found.stream_id != stream_id:
+            raise TapeError(f"{self.path} belongs to stream {found.stream_id}, not to {stream_id}.")
         self._end = self._file.tell()
         self._take_blocks()
         self._file.truncate(self._end)
@@ -344,15 +337,6 @@ def _whole_follows(data: mmap.mmap, at: int) -> bool:
 def damaged(path: Path, at: int) -> str:
     """The sentence about a tape that was not torn by a crash."""
     return f"{path} is damaged at byte {at}: whole blocks follow there."
-
-
-def _sync_directory(path: Path) -> None:
-    """Make a rename durable."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def info(path: Path) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from engine.replay.builder import Builder, columns, sizes_of
 from engine.replay.genesis import Genesis, restore, tape_header
 from engine.replay.harness import Harness
 from engine.replay.recorder import RecorderStage
-from engine.replay.tape import CYCLES, TapeReader, TapeWriter
+from engine.replay.tape import CYCLES, TapeReader, TapeWriter, create_tape
 from engine.rules.compiler import CompiledRules, compile_rules
 from engine.rules.model import Condition, Rule
 from engine.rules.pack import pack
@@ -102,7 +102,9 @@ class Run(Harness):
         self.bars_stored = MemoryBarStore()
         stream_id = genesis.header.stream_id
         super().__init__(tables, stream_id, self._keep)
-        self.writer = TapeWriter(tape, tape_header(genesis, "00"))
+        if not tape.exists():
+            create_tape(tape, tape_header(genesis, "00"))
+        self.writer = TapeWriter(tape, stream_id)
         self.recorder = RecorderStage(tables, self.writer, self.bars_stored, stream_id)
         self.recorder.recover()
 

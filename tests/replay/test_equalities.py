@@ -121,7 +121,7 @@ def resume(
     told: Config, genesis: Genesis, tape: Path, workers: int, symbols: int | None = None
 ) -> tuple[Run, bool, int]:
     """What a start after a crash does, in this process: the run from there, did it end, from n."""
-    TapeWriter(tape, tape_header(genesis, "00")).close()  # cuts it, as the next start does first
+    TapeWriter(tape, STREAM).close()  # cuts it, as the next start does first
     tables = tables_of(told, workers)
     restore(tables, genesis)
     alerts: list[bytes] = []

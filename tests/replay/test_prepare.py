@@ -18,7 +18,7 @@ from engine.feeds.stage import FeedStage
 from engine.replay.builder import Builder
 from engine.replay.open_stream import forget, recall
 from engine.replay.prepare import prepare
-from engine.replay.tape import TapeReader, TapeWriter
+from engine.replay.tape import TapeWriter
 from engine.rules.model import Rule
 from engine.storage.sqlite import SqliteAlertReader, SqliteBarReader
 from ipc.logs import Log
@@ -125,17 +125,13 @@ def test_every_start_takes_the_wall_clock_as_engine_time(start: Start) -> None:
 
 
 def ended(place: Path, directory: Path) -> None:
-    with TapeReader(directory / "tape.bin") as reader:
-        header = reader.header
-    writer = TapeWriter(directory / "tape.bin", header)
+    writer = TapeWriter(directory / "tape.bin", directory.name)
     writer.end()
     writer.close()
 
 
 def gapped(place: Path, directory: Path) -> None:
-    with TapeReader(directory / "tape.bin") as reader:
-        header = reader.header
-    writer = TapeWriter(directory / "tape.bin", header)
+    writer = TapeWriter(directory / "tape.bin", directory.name)
     writer.gap()
     writer.close()
 
@@ -269,7 +265,7 @@ def test_a_name_given_to_streams_is_numbered_when_one_of_that_name_has_been(star
     assert start(told)[0].stream_id == first.stream_id == "mine", "nothing came of it yet"
     crash_at(first, tables, 60, told)
     tape = Path(first.directory) / "tape.bin"
-    TapeWriter(tape, msgspec.structs.replace(_HEADER, stream_id="mine")).end()
+    TapeWriter(tape, "mine").end()
     content = tape.read_bytes()
     assert [start(told)[0].stream_id for _ in range(2)] == ["mine-2", "mine-2"]
     assert tape.read_bytes() == content

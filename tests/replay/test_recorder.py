@@ -15,7 +15,7 @@ from engine.domain.tables import FLOW_DURABLE_N, FLOW_ENDED, FLOW_UNRECORDED
 from engine.replay import tape as tape_module
 from engine.replay.genesis import Genesis, restore, tape_header
 from engine.replay.recorder import GATE, RecorderStage
-from engine.replay.tape import TapeError, TapeWriter
+from engine.replay.tape import TapeError, TapeWriter, create_tape
 from engine.storage.errors import StoreError
 from engine.storage.ports import BarRow
 from engine.storage.stub import MemoryBarStore
@@ -143,7 +143,7 @@ def test_a_killed_recorder_goes_on_after_what_the_tape_holds(
                 decisions = np.concatenate(run.tables.decisions.slices(start, end))
                 run.recorder._write(run.writer, decisions)
             run.writer.close()
-            writer = TapeWriter(path, tape_header(genesis, "00"))
+            writer = TapeWriter(path, STREAM)
             run.recorder = RecorderStage(run.tables, writer, run.bars_stored, STREAM)
             run.recorder.recover()
             assert not run.recorder.unrecorded
@@ -165,7 +165,7 @@ def test_a_torn_block_is_written_again_by_the_next_recorder(
     go(run, 30)
     with path.open("ab") as file:
         file.write(b"TBLK" + b"\x01" * 300)
-    writer = TapeWriter(path, tape_header(genesis, "00"))
+    writer = TapeWriter(path, STREAM)
     assert (writer.last_n, writer.gapped) == (30, False)
     run.recorder = RecorderStage(run.tables, writer, run.bars_stored, STREAM)
     run.recorder.recover()
@@ -236,7 +236,7 @@ def test_a_stage_that_takes_over_an_unrecorded_stream_does_not_write_on(
     go(run, 30)
     run.recorder.give_up("for a test")
     size = path.stat().st_size
-    writer = TapeWriter(path, tape_header(genesis, "00"))
+    writer = TapeWriter(path, STREAM)
     assert writer.gapped
     assert writer.last_n == 30
     successor = RecorderStage(run.tables, writer, run.bars_stored, STREAM)
@@ -256,7 +256,7 @@ def test_a_tape_that_lost_cycles_is_given_up_instead_of_gone_on_with(
     with path.open("r+b") as file:
         file.truncate(path.stat().st_size - 10)
     run.recorder = RecorderStage(
-        run.tables, TapeWriter(path, tape_header(genesis, "00")), run.bars_stored, STREAM
+        run.tables, TapeWriter(path, STREAM), run.bars_stored, STREAM
     )
     run.recorder.recover()
     assert run.recorder.failures[0] == (
@@ -269,13 +269,15 @@ def test_a_tape_that_lost_cycles_is_given_up_instead_of_gone_on_with(
 
 def test_nothing_can_be_written_behind_an_end_or_a_gap(genesis: Genesis, tmp_path: Path) -> None:
     for close in (TapeWriter.end, TapeWriter.gap):
-        writer = TapeWriter(tmp_path / close.__name__, tape_header(genesis, "00"))
+        path = tmp_path / close.__name__
+        create_tape(path, tape_header(genesis, "00"))
+        writer = TapeWriter(path, STREAM)
         close(writer)
         close(writer)
         with pytest.raises(TapeError, match="is closed: nothing follows its last block"):
             writer.rules(2, b"x")
         writer.close()
-        again = TapeWriter(tmp_path / close.__name__, tape_header(genesis, "00"))
+        again = TapeWriter(path, STREAM)
         assert (again.ended, again.gapped) == (close is TapeWriter.end, close is TapeWriter.gap)
 
 

@@ -9,7 +9,8 @@ import pytest
 from engine.domain import records
 from engine.replay import tape
 from engine.replay.formats import GENESIS_MAGIC, TAPE_MAGIC
-from engine.replay.tape import TapeError, TapeHeader, TapeReader, TapeWriter
+from engine.replay.open_stream import TAPE_NAME, tape_file
+from engine.replay.tape import TapeError, TapeHeader, TapeReader, TapeWriter, create_tape
 
 HEADER = TapeHeader(
     stream_id="s1",
@@ -35,8 +36,13 @@ def ticks(seed: int, count: int) -> np.ndarray:
     return raw.view(records.TICK)
 
 
+def begin(path: Path) -> TapeWriter:
+    create_tape(path, HEADER)
+    return TapeWriter(path, HEADER.stream_id)
+
+
 def write(path: Path, blocks: int) -> list[np.ndarray]:
-    writer = TapeWriter(path, HEADER)
+    writer = begin(path)
     parts = []
     for block in range(blocks):
         first = ticks(block, 6)
@@ -61,7 +67,7 @@ def test_what_is_written_is_read_back_bit_for_bit(tmp_path: Path) -> None:
 
 def test_a_large_block_is_compressed_and_reads_back(tmp_path: Path) -> None:
     path = tmp_path / "tape.bin"
-    writer = TapeWriter(path, HEADER)
+    writer = begin(path)
     same = np.zeros(5000, records.TICK)
     writer.cycles(decisions(1, 1), [[same], []])
     writer.close()
@@ -79,7 +85,7 @@ def test_a_tape_torn_at_any_byte_goes_on_after_its_last_whole_block(tmp_path: Pa
         start = reader._file.tell()
     for cut in range(start, len(whole), 37):
         path.write_bytes(whole[:cut])
-        writer = TapeWriter(path, HEADER)
+        writer = TapeWriter(path, HEADER.stream_id)
         assert writer.last_n in (0, 2, 4, 6)
         assert writer.tick_positions[0] == writer.last_n * 3
         n = writer.last_n
@@ -105,28 +111,28 @@ def test_a_tape_damaged_before_its_end_is_neither_read_short_nor_cut(tmp_path: P
     for at in (start, start + size):  # the writer reads heads, and the newest block whole
         path.write_bytes(whole[:at] + b"?" + whole[at + 1 :])
         with pytest.raises(TapeError, match="is damaged at byte"):
-            TapeWriter(path, HEADER)
+            TapeWriter(path, HEADER.stream_id)
         assert path.stat().st_size == len(whole)
 
 
 def test_an_ended_tape_says_so_when_it_is_opened_again(tmp_path: Path) -> None:
     path = tmp_path / "tape.bin"
     write(path, 1)
-    writer = TapeWriter(path, HEADER)
+    writer = TapeWriter(path, HEADER.stream_id)
     assert not writer.ended
     writer.end()
     writer.close()
-    assert TapeWriter(path, HEADER).ended
+    assert TapeWriter(path, HEADER.stream_id).ended
     assert tape.info(path)["state"] == "ended"
 
 
 def test_rules_are_on_the_tape_once_per_version(tmp_path: Path) -> None:
     path = tmp_path / "tape.bin"
-    writer = TapeWriter(path, HEADER)
+    writer = begin(path)
     for _ in range(2):
         writer.rules(4, b"content")
     writer.close()
-    writer = TapeWriter(path, HEADER)
+    writer = TapeWriter(path, HEADER.stream_id)
     writer.rules(4, b"content")
     writer.close()
     with TapeReader(path) as reader:
@@ -160,17 +166,31 @@ def test_a_file_that_is_no_tape_is_refused_in_one_sentence(
 def test_a_tape_of_another_stream_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "tape.bin"
     write(path, 1)
-    other = TapeHeader(
-        stream_id="s2", genesis_sha256="", interval_ns=1, feeds=1, fingerprint="", simulated=True
-    )
     with pytest.raises(TapeError, match="belongs to stream s1, not to s2"):
-        TapeWriter(path, other)
+        TapeWriter(path, "s2")
+
+
+def test_a_tape_that_is_not_there_is_not_begun_anew_by_a_writer(tmp_path: Path) -> None:
+    path = tmp_path / "tape.bin"
+    with pytest.raises(TapeError, match=r"cannot be opened: No such file or directory\."):
+        TapeWriter(path, "s1")
+    assert not path.exists()
+
+
+def test_a_tape_is_created_whole_or_refused_in_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "absent" / "tape.bin"
+    with pytest.raises(TapeError, match=r"cannot be created: No such file or directory\."):
+        create_tape(path, HEADER)
+    write(tmp_path / "tape.bin", 2)
+    writer = begin(tmp_path / "tape.bin")
+    assert writer.last_n == 0, "what was there before is gone"
+    assert [path.name for path in tmp_path.iterdir()] == ["tape.bin"]
 
 
 def test_a_full_disk_is_one_sentence_and_closes_the_tape(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    writer = TapeWriter(tmp_path / "tape.bin", HEADER)
+    writer = begin(tmp_path / "tape.bin")
 
     def no_space(_fd: int) -> None:
         raise OSError(28, "No space left on device")
@@ -178,3 +198,8 @@ def test_a_full_disk_is_one_sentence_and_closes_the_tape(
     monkeypatch.setattr("os.fdatasync", no_space)
     with pytest.raises(TapeError, match="cannot be written: No space left on device"):
         writer.cycles(decisions(1, 1), [[], []])
+
+
+def test_a_tape_is_named_by_its_file_or_by_the_directory_of_its_stream(tmp_path: Path) -> None:
+    write(tmp_path / TAPE_NAME, 1)
+    assert tape_file(tmp_path) == tape_file(tmp_path / TAPE_NAME) == tmp_path / TAPE_NAME
