@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from ipc import child, process
 from ipc.errors import ThreadsError
@@ -73,6 +74,7 @@ def fork(
     line = one.line
     line.set(Line.BEAT_NS, 0)
     line.set(Line.LAG, 0)
+    line.set(Line.WAITS, 0)
     line.set(Line.STOP, 0)
     line.set(Line.EPOCH, ctx.epoch)
     line.set(Line.RESTARTS, one.epoch)
@@ -120,6 +122,31 @@ def reap(children: list[Child]) -> list[tuple[Child, int]]:
             ended.append((one, os.waitstatus_to_exitcode(status)))
             one.pid = one.kill_ns = 0
             one.line.set(Line.PID, 0)
+            one.line.set(Line.WAITS, 0)
+
+
+def waits(children: list[Child], now_ns: int, believed_ns: int) -> dict[str, str]:
+    """For each living role the one whose gate it waits for. The word of a role that has not beaten
+    for believed_ns counts for nothing: it may have been hanging ever since."""
+    return {
+        one.key: one.line.waits_for()
+        for one in children
+        if one.pid and now_ns - one.line.get(Line.BEAT_NS) < believed_ns
+    }
+
+
+def status(one: Child) -> dict[str, Any]:
+    """The role for the status file and the control socket."""
+    return {
+        "role": one.key,
+        "pid": one.pid,
+        "state": State(one.line.get(Line.STATE)).name.lower(),
+        "epoch": one.epoch,
+        "restarts": max(0, one.epoch - 1),
+        "progress": one.line.get(Line.PROGRESS),
+        "waits_for": one.line.waits_for() or None,
+        "last_end": one.last_end,
+    }
 
 
 def replace(one: Child, why: str, abort_wait_ms: int) -> None:

@@ -22,8 +22,8 @@ class State(enum.IntEnum):
 class Line:
     """Words of one line of the board.
 
-    The role writes BEAT_NS, PROGRESS, STATE_N, LAG and, at the turns of its life, STATE; the
-    supervisor writes the others, and STATE while the role does not live.
+    The role writes BEAT_NS, PROGRESS, STATE_N, LAG, WAITS_NS, WAITS and, at the turns of its life,
+    STATE; the supervisor writes the others, and STATE while the role does not live.
     """
 
     PID = words.PID
@@ -36,6 +36,8 @@ class Line:
     RESTARTS = words.RESTARTS
     STOP = words.AUX
     LAG = words.AUX + 1
+    WAITS = words.AUX + 2     # whose gate it waits for: the number of that line + 1, 0 nobody's
+    WAITS_NS = words.AUX + 3  # CLOCK_MONOTONIC since when
 
     def __init__(self, board: Board, key: str) -> None:
         self.board = board
@@ -49,3 +51,12 @@ class Line:
     def set(self, word: int, value: int) -> None:
         """Store a word, release."""
         self.board.set_word(self.number, word, int(value))
+
+    def waits_for(self) -> str:
+        """Key of the role whose gate it waits for; empty: nobody's."""
+        return waits_for(self.board, self.get(self.WAITS))
+
+
+def waits_for(board: Board, word: int) -> str:
+    """The line that a WAITS word names; empty: none."""
+    return board.lines[word - 1] if 0 < word <= len(board.lines) else ""

@@ -62,6 +62,7 @@ class RoleContext:
         self._upward = upward
         self._inboxes = inboxes
         self._terminated = False
+        self._waits = ""
 
     @property
     def key(self) -> str:
@@ -78,12 +79,23 @@ class RoleContext:
         self.line.set(self.line.BEAT_NS, monotonic_ns())
 
     def progress(self, number: int) -> None:
-        """Say how far it has come (a cycle, a position); any change is progress."""
+        """Say how far it has come (a cycle, a position); any change is progress, and whoever made
+        some waits for nobody."""
         self.line.set(self.line.PROGRESS, number)
+        self.waits("")
 
     def lag(self, waiting: int) -> None:
         """Say how much input waits: with `watch_progress`, some and no progress is a stall."""
         self.line.set(self.line.LAG, waiting)
+
+    def waits(self, key: str) -> None:
+        """Say whose gate keeps it from taking its input; empty: nobody's. Its stillness is then put
+        down to that role, so it must not name one that has nothing to do."""
+        if key == self._waits:
+            return
+        self._waits = key
+        self.line.set(self.line.WAITS_NS, monotonic_ns())
+        self.line.set(self.line.WAITS, self.line.board.line(key) + 1 if key else 0)
 
     def running(self) -> None:
         """Say that the start is over; the first beat."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ipc import child, children, commands, policy, process, status_file
+from ipc import child, children, commands, policy, process, status_file, watch
 from ipc.children import Child
 from ipc.control import ControlServer
 from ipc.line import Line, State
@@ -29,6 +29,7 @@ from shm.board import Board
 from shm.clock import monotonic_ns, realtime_ns
 
 FORK_RETRY_NS = 1_000_000_000
+BELIEVED_MS = 1000  # a role says whom it waits for with every beat; it beats five times as often
 _MS = 1_000_000
 Handler = Callable[[dict[str, Any]], Any]
 
@@ -173,6 +174,9 @@ class Supervisor:
         slept = self._turn_ns and now_ns - self._turn_ns > self.settings.patience.beat_ms * _MS // 2
         self._turn_ns = now_ns
         self.line.set(Line.BEAT_NS, now_ns)
+        believed_ns = min(BELIEVED_MS, self.settings.patience.stall_ms // 2) * _MS
+        waits = children.waits(self.children, now_ns, believed_ns)
+        held_up = watch.held_up(waits)
         for one in self.children:
             if slept and one.watch is not None:
                 one.watch.rebase(now_ns)
@@ -180,7 +184,8 @@ class Supervisor:
                 one.kill_ns = 0
                 one.signal(signal.SIGKILL)
             elif one.pid and not (one.told or one.kill_ns or one.why):
-                self._watch(one, now_ns)
+                excused = watch.cause(one.key, waits) != one.key
+                self._watch(one, now_ns, held_up.get(one.key, ()), excused=excused)
             elif one.due_ns and now_ns >= one.due_ns:
                 self._fork(one)
         self.commands.expire(now_ns)
@@ -188,14 +193,17 @@ class Supervisor:
         if self.parts.on_turn is not None:
             self.parts.on_turn()
 
-    def _watch(self, one: Child, now_ns: int) -> None:
+    def _watch(self, one: Child, now_ns: int, waiters: Sequence[str], *, excused: bool) -> None:
+        """Replace a role that is silent, or still without another being the cause of it."""
         assert one.watch is not None
         line, waiting = one.line, 0
-        if one.spec.watch_progress:
+        if not one.spec.watch_progress:
+            waiters = ()
+        elif not excused:
             ask = self.parts.waiting
             waiting = line.get(Line.LAG) if ask is None else ask(one.key)
         complaint = one.watch.complaint(
-            now_ns, line.get(Line.BEAT_NS), line.get(Line.PROGRESS), waiting
+            now_ns, line.get(Line.BEAT_NS), line.get(Line.PROGRESS), waiting, waiters
         )
         if complaint:
             self.log.warning("replacing", child=one.key, child_pid=one.pid, reason=complaint)
@@ -376,21 +384,9 @@ class Supervisor:
             "written_ns": realtime_ns(),
             "exit_code": ending.exit_code if ending else None,
             "reason": ending.sentence if ending else "",
-            "roles": [self._role_status(one) for one in self.children],
+            "roles": [children.status(one) for one in self.children],
         }
         return told | (self.parts.describe() if self.parts.describe is not None else {})
-
-    @staticmethod
-    def _role_status(one: Child) -> dict[str, Any]:
-        return {
-            "role": one.key,
-            "pid": one.pid,
-            "state": State(one.line.get(Line.STATE)).name.lower(),
-            "epoch": one.epoch,
-            "restarts": max(0, one.epoch - 1),
-            "progress": one.line.get(Line.PROGRESS),
-            "last_end": one.last_end,
-        }
 
     def _say_status(self) -> None:
         try:

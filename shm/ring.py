@@ -143,6 +143,12 @@ class Ring:
             raise RingError(f"gate {name!r} of ring {self.name!r} cannot be at {pos}")
         return bool(move_gate_nb(self.ctl, self.gate_word(name), pos))
 
+    def slowest(self) -> str:
+        """The gate that holds the writer back most; empty when none does."""
+        positions = {gate: self.gate(gate) for gate in self.gates}
+        slowest = min(positions, key=positions.__getitem__, default="")
+        return "" if positions.get(slowest, DROPPED) == DROPPED else slowest
+
     def drop_gate(self, name: str) -> None:
         """Let the writer overtake this reader from now on (it stalled)."""
         write_word(self.ctl, self.gate_word(name), DROPPED)

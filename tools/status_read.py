@@ -10,7 +10,7 @@ import numpy as np
 
 from engine.domain.degraded import CLOCK_SKEW, reasons
 from ipc import status_file
-from ipc.line import Line, State
+from ipc.line import Line, State, waits_for
 from ipc.lock import holder
 from ipc.telemetry import BOARD_NAME, SUPERVISOR
 from shm.board import Board, count, quantile
@@ -162,7 +162,7 @@ def _ms(ns: float) -> float | None:
 
 
 def _add_lines(roles: dict[str, dict[str, Any]], board: Board) -> None:
-    """The board is fresher than the status file: state, beat, progress, restarts."""
+    """The board is fresher than the status file: state, beat, progress, restarts, waiting."""
     now_ns = monotonic_ns()
     for line in board.snapshot():
         if line.name == SUPERVISOR:
@@ -170,6 +170,8 @@ def _add_lines(roles: dict[str, dict[str, Any]], board: Board) -> None:
         words = line.words
         beat_ns = int(words[Line.BEAT_NS])
         state = int(words[Line.STATE])
+        other = waits_for(board, int(words[Line.WAITS]))
+        waits_ms = max(0, (now_ns - int(words[Line.WAITS_NS])) // 1_000_000)
         known = state in State._value2member_map_
         roles.setdefault(line.name, {"role": line.name, "last_end": ""}).update(
             pid=int(words[Line.PID]),
@@ -178,6 +180,8 @@ def _add_lines(roles: dict[str, dict[str, Any]], board: Board) -> None:
             restarts=int(words[Line.RESTARTS]),
             progress=int(words[Line.PROGRESS]),
             beat_age_ms=max(0, (now_ns - beat_ns) // 1_000_000) if beat_ns else None,
+            waits_for=other or None,
+            waits_ms=waits_ms if other else None,
         )
 
 

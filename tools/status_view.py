@@ -13,6 +13,7 @@ _COLOURS = {
     "never": "dim",
 }
 OLD_BEAT_MS = 2000
+LONG_WAIT_MS = 1000  # within a cycle roles wait for each other all the time
 WIDE = 110
 
 
@@ -126,6 +127,7 @@ def roles(rows: list[dict[str, Any]], *, live: bool) -> Table:
     table.add_column("state")
     table.add_column("beat", justify="right")
     table.add_column("progress", justify="right")
+    table.add_column("waits for", no_wrap=True)
     table.add_column("restarts", justify="right")
     table.add_column("last end", style="dim", overflow="fold")
     for row in rows:
@@ -137,6 +139,7 @@ def roles(rows: list[dict[str, Any]], *, live: bool) -> Table:
             Text(state, style=_COLOURS.get(state, "dim")),
             _beat(row.get("beat_age_ms")) if live else "-",
             f"{row['progress']:,}",
+            _wait(row) if live else "",
             Text(str(restarts), style="yellow" if restarts else ""),
             row.get("last_end") or "",
         )
@@ -147,3 +150,11 @@ def _beat(age_ms: int | None) -> Text:
     if age_ms is None:
         return Text("-")
     return Text(f"{age_ms:,} ms", style="bold red" if age_ms > OLD_BEAT_MS else "")
+
+
+def _wait(row: dict[str, Any]) -> Text:
+    """Whose gate keeps the role from going on, when that has lasted."""
+    waits_ms = row.get("waits_ms")
+    if not row.get("waits_for") or waits_ms is None or waits_ms < LONG_WAIT_MS:
+        return Text("")
+    return Text(f"{row['waits_for']}, {waits_ms / 1000:,.1f} s", style="yellow")

@@ -40,7 +40,8 @@ class AlertSource(Protocol):
 
 @dataclasses.dataclass(frozen=True)
 class RoleView:
-    """One role as the board shows it. beat_age_ms: None before the first beat."""
+    """One role as the board shows it. beat_age_ms: None before the first beat. waits_for: the role
+    whose gate keeps it from going on, empty: nobody; waits_ms: for how long."""
 
     name: str
     state: str
@@ -48,6 +49,8 @@ class RoleView:
     beat_age_ms: float | None
     restarts: int
     beating: bool
+    waits_for: str = ""
+    waits_ms: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The board as the front reads it: roles, counters by role, histograms over all roles."""
 
-from ipc.line import Line, State
+from ipc.line import Line, State, waits_for
 from shm.board import Board, bucket_upper_ns
 from shm.board_nb import BUCKETS, MAX, SUM
 from web.deps import Histogram, RoleView, Telemetry
@@ -19,6 +19,7 @@ def read_board(board: Board, now_ns: int, beat_timeout_ms: int) -> Telemetry:
         beat_ns = int(words[Line.BEAT_NS])
         age_ms = (now_ns - beat_ns) / 1e6 if beat_ns else None
         fresh = age_ms is not None and age_ms <= beat_timeout_ms
+        other = waits_for(board, int(words[Line.WAITS]))
         roles.append(
             RoleView(
                 name=line.name,
@@ -27,6 +28,8 @@ def read_board(board: Board, now_ns: int, beat_timeout_ms: int) -> Telemetry:
                 beat_age_ms=age_ms,
                 restarts=int(words[Line.RESTARTS]),
                 beating=(fresh and state is State.RUNNING) or state in ENDED,
+                waits_for=other,
+                waits_ms=max(0, now_ns - int(words[Line.WAITS_NS])) / 1e6 if other else 0.0,
             )
         )
     histograms = {}

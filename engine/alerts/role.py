@@ -47,6 +47,8 @@ class Desk:
             return False
         if moved:
             self._tell(self._service)
+        else:
+            self._ctx.waits(self._service.waits_for)
         return moved
 
     def _open(self) -> AlertService:

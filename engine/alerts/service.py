@@ -75,6 +75,13 @@ class AlertService:
         """True when no whole cycle waits in the lanes and no alert in the spool."""
         return self._stored_to == self._spool.end and self._merge.peek() is None
 
+    @property
+    def waits_for(self) -> str:
+        """The recorder while the oldest cycle in the lanes is not on the tape yet, else empty."""
+        cycle = self._merge.peek()
+        held = cycle is not None and cycle.alerts and not self._may_leave(cycle.n)
+        return _RECORDER if held else ""
+
     def step(self) -> bool:
         """Take what is durable, then bring the spool to the store. True when something moved.
 

@@ -76,8 +76,28 @@ class _Bars:
             for ring in (*ours, tables.bar_ring):
                 ring.drop_gate(_RECORDER)
 
+    def waits_for(self) -> str:
+        """The role that holds the next cycle back; empty: nobody, it is too early or the stream
+        has ended."""
+        decisions, stage = self.tables.decisions, self.stage
+        if self.waiting is not None:
+            return _RECORDER
+        if stage.ended:
+            return ""
+        if decisions.free() == 0:
+            return decisions.slowest()
+        return self.tables.laggard(stage.n) or ("" if self.live else self.slow_feed())
+
+    def slow_feed(self) -> str:
+        """The feed whose watermark has not reached the next grid point; empty: all have."""
+        t_ns = int(self.stage.head["t_ns"]) + self.interval_ns
+        marks = [ring.mark() for ring in self.tables.ticks.rings]
+        return f"feed{marks.index(min(marks))}" if min(marks) < t_ns else ""
+
     def say_blocked(self) -> None:
-        """Nobody waits for ever in silence: a recorder that makes no room is named."""
+        """Nobody waits for ever in silence: on the board whoever holds the next cycle back is
+        named, in the log a recorder that makes no room."""
+        self.ctx.waits(self.waits_for())
         now_ns = clock.monotonic_ns()
         if self.waiting is None:
             self.blocked_ns = now_ns

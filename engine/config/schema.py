@@ -353,7 +353,8 @@ class SupervisorSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True,
         Meta(
             ge=100,
             le=3_600_000,
-            description="A role with input that makes no progress for this long is replaced.",
+            description="A role with input that makes no progress for this long, and waits for no "
+            "other, is replaced.",
         ),
     ] = 15_000
     boot_timeout_ms: Annotated[

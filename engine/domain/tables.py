@@ -144,12 +144,18 @@ class EngineTables:
     closes: np.ndarray
     session: np.ndarray
 
+    def laggard(self, n: int) -> str:
+        """The first role that has not applied cycle n, indicators before scan; empty: none."""
+        if read_word(self.indicators.words, IndicatorTable.STATE * WORD_STRIDE) >> 1 != n:
+            return "indicators"
+        for worker in range(self.sizes.workers):
+            if read_word(self.scan.words, worker * WORD_STRIDE) != n:
+                return f"scan{worker}"
+        return ""
+
     def applied(self, n: int) -> bool:
         """True when indicators and every scan worker have applied cycle n."""
-        if read_word(self.indicators.words, IndicatorTable.STATE * WORD_STRIDE) >> 1 != n:
-            return False
-        workers = range(self.sizes.workers)
-        return all(read_word(self.scan.words, worker * WORD_STRIDE) == n for worker in workers)
+        return not self.laggard(n)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -67,6 +67,8 @@ def main(ctx: RoleContext) -> None:
                 ctx.log.warning("refused", reason="more tickers than engine.capacity has room for")
             if at_full_speed:
                 continue
+        elif stage.blocked:
+            ctx.waits(ring.slowest())
         if stage.ended and not ended:
             ended = True
             ctx.wake.notify("bars")

@@ -36,6 +36,7 @@ class FeedStage:
     recv_ns when they are published; if the ring is full they are dropped between two GAP records,
     all but ADMIT, STATUS and GAP.
 
+    blocked: something is due that the ring had no room for (never live).
     ring: TICK ring of this feed; feed_names: tickers by number, those there at the start need no
     ADMIT; now_ns: wall clock, in a live run the engine clock.
     """
@@ -51,6 +52,7 @@ class FeedStage:
         self.ticks = 0
         self.dropped = 0
         self.ended = False
+        self.blocked = False
         self._ring = ring
         self._names = feed_names
         self._provider = provider
@@ -169,10 +171,9 @@ class FeedStage:
 
     def _publish(self, due: np.ndarray) -> bool:
         """Publish as many as fit; the rest stays pending."""
-        if not len(due):
-            return False
-        count = self._put(due)
+        count = self._put(due) if len(due) else 0
         self._at += count
+        self.blocked = count < len(due)
         return count > 0
 
     def _put(self, recs: np.ndarray) -> int:

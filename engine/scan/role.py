@@ -18,11 +18,15 @@ def main(ctx: RoleContext) -> None:
 
     def step() -> bool:
         n = stage.state_n + 1
-        if tables.cell.cells.published() < n or read_word(tables.indicators.words, 0) >> 1 < n:
+        if tables.cell.cells.published() < n:
+            return False
+        if read_word(tables.indicators.words, 0) >> 1 < n:
+            ctx.waits("indicators")
             return False
         begin_ns = monotonic_ns()
         if not stage.run(n):
-            return False  # the lane is full: the alert service wakes us when it has room
+            ctx.waits("alerts")  # the lane is full: it wakes us when it has room
+            return False
         ctx.telemetry.observe("scan_cycle_seconds", monotonic_ns() - begin_ns)
         ctx.telemetry.count("symbols_scanned_total", stage.symbols)
         ctx.telemetry.count("firings_without_room_total", int(stage.counts[FULL]))

@@ -32,6 +32,7 @@ class Context:
         self.counted: Counter[str] = Counter()
         self.number = 0
         self.beats = 0
+        self.waits_for = ""
         self.log = SimpleNamespace(
             error=lambda event, **told: self.errors.append(f"{event}: {told['reason']}"),
             warning=lambda event, **told: None,
@@ -47,6 +48,10 @@ class Context:
 
     def progress(self, number: int) -> None:
         self.number = number
+        self.waits("")
+
+    def waits(self, key: str) -> None:
+        self.waits_for = key
 
     def beat(self) -> None:
         self.beats += 1
@@ -143,3 +148,13 @@ def test_on_a_stop_it_waits_for_the_tape_and_says_what_is_left(place: Place) -> 
     assert place.desk.idle
     assert place.stored() > 10
     place.desk.close()
+
+
+def test_alerts_that_are_not_on_the_tape_yet_wait_for_the_recorder(place: Place) -> None:
+    place.floor.record(0)
+    place.run(1)
+    assert place.ctx.waits_for == "recorder"
+    place.floor.record(CYCLES)
+    place.run(1)
+    assert place.ctx.waits_for == ""
+    assert place.desk.idle

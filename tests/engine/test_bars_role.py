@@ -38,6 +38,7 @@ class Beside:
         self.counted: Counter[str] = Counter()
         self.gauges: dict[str, int] = {}
         self.waits = 0
+        self.waited_for: list[str] = []
         self.start_ns = genesis.header.start_ns
         self.hand = HandClocks(self.start_ns + 5 * SECOND // 2)
         self.clock = EngineClock(self.tables.clock, self.hand.clocks)
@@ -59,6 +60,7 @@ class Beside:
             ),
             wake=SimpleNamespace(notify=lambda key: None, wait=self._wait),
             progress=lambda n: None,
+            waits=self.waited_for.append,
             beat=lambda: None,
         )
         self.role = _Bars(self.context)
@@ -284,3 +286,33 @@ def test_on_a_stop_it_stays_until_the_last_cycle_is_done(genesis: Genesis) -> No
     beside.role.finish(within_ms=60_000)
     assert beside.waits == 3
     assert beside.role.stage.gates_ready(1)
+
+
+def test_the_board_names_whoever_holds_the_next_cycle_back(genesis: Genesis) -> None:
+    beside = Beside(genesis, live=False)
+    assert beside.role.waits_for() == "feed0", "its watermark has not moved"
+    beside.mark(10)
+    assert beside.role.waits_for() == ""
+    assert beside.role.step()
+    assert beside.role.waits_for() == "indicators"
+    write_word(beside.tables.indicators.words, 0, 2)
+    assert beside.role.waits_for() == "scan0"
+    beside.pass_gates()
+    assert beside.role.waits_for() == ""
+    beside.fill_bar_ring()
+    assert not beside.role.step()
+    beside.role.say_blocked()
+    assert beside.waited_for == ["recorder"]
+
+
+def test_a_full_decision_ring_is_put_down_to_its_slowest_reader(genesis: Genesis) -> None:
+    beside = Beside(genesis, live=False)
+    beside.mark(10)
+    ring = beside.tables.decisions
+    ring.publish(np.zeros(ring.capacity, records.DECISION))
+    ring.set_gate("bars", 5)
+    assert beside.role.waits_for() == "recorder"
+
+
+def test_a_live_stream_waits_for_no_feed(genesis: Genesis) -> None:
+    assert Beside(genesis, live=True).role.waits_for() == ""

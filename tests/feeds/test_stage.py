@@ -128,6 +128,21 @@ def test_the_watermark_never_passes_what_follows_and_never_goes_back():
     assert len(np.concatenate(seen)) == 203
 
 
+def test_a_feed_without_room_says_so_until_there_is_some():
+    ring, names = place(16)
+    stage = FeedStage(ring, names, Listed(rows(100)), 0.0, Clock())
+    assert not stage.blocked
+    while stage.step():
+        pass
+    assert stage.blocked
+    assert ring.free() == 0
+    drain(ring, [])
+    while not stage.ended:
+        stage.step()
+        drain(ring, [])
+    assert not stage.blocked
+
+
 def test_between_ticks_the_watermark_moves_with_the_pace_in_small_steps():
     ring, names = place()
     clock = Clock()

@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 
+from ipc.line import Line
 from ipc.loop import run_loop
 from ipc.roles import RoleContext
 
@@ -54,6 +55,56 @@ def stall(ctx: RoleContext) -> None:
         return False
 
     run_loop(ctx, step, idle_wait_ms=5)
+
+
+def hang_once(ctx: RoleContext) -> None:
+    """Say that input waits and hang; from the second life on do the work."""
+    if ctx.epoch == 1:
+        ctx.lag(1)
+        hang(ctx)
+    counter(ctx)
+
+
+def stall_once(ctx: RoleContext) -> None:
+    """Beat without moving the input; from the second life on do the work."""
+    if ctx.epoch == 1:
+        stall(ctx)
+    counter(ctx)
+
+
+def blind_once(ctx: RoleContext) -> None:
+    """Beat and see no input, whoever waits; from the second life on do the work."""
+    if ctx.epoch == 1:
+        run_loop(ctx, lambda: False, idle_wait_ms=5)
+    counter(ctx)
+
+
+def behind(ctx: RoleContext) -> None:
+    """Have input and wait for the gate of the role that `waits` names, until that one moves."""
+    other = Line(ctx.line.board, ctx.shared["waits"][ctx.key])
+    number = 0
+
+    def step() -> bool:
+        nonlocal number
+        ctx.lag(3)
+        if other.get(Line.EPOCH) == 1:
+            ctx.waits(other.key)
+            return False
+        number += 1
+        ctx.progress(number)
+        return False
+
+    run_loop(ctx, step, idle_wait_ms=5)
+
+
+def last_word(ctx: RoleContext) -> None:
+    """Say that the gate of `waits` is in the way, and hang; from the second life on do the work."""
+    if ctx.epoch == 1:
+        ctx.running()
+        ctx.lag(3)
+        ctx.waits(ctx.shared["waits"][ctx.key])
+        time.sleep(60)
+    counter(ctx)
 
 
 def segv(ctx: RoleContext) -> None:

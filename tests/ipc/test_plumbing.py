@@ -13,9 +13,11 @@ from ipc import process, status_file
 from ipc.child import resolve
 from ipc.control import ControlServer, ask
 from ipc.errors import ControlError, LockedError
+from ipc.line import Line
 from ipc.lock import DataLock, is_locked
 from ipc.logs import Log, open_log
 from ipc.messages import Inboxes, Order, Upward
+from ipc.roles import RoleContext, RoleSpec
 from ipc.telemetry import HISTOGRAMS, SERIES, Telemetry, create_board
 from ipc.wakeups import Wakeups
 from shm.arena import PrivateArena
@@ -248,3 +250,24 @@ def test_the_code_of_a_library_can_be_given_back_and_runs_again() -> None:
     process.drop_code("libllvmlite")
     assert resident_kb() < 5000
     assert twice(2.5) == 5.0 and resident_kb() > 5000
+
+
+def test_a_role_says_whom_it_waits_for_until_it_makes_progress() -> None:
+    board = create_board(PrivateArena(), ["bars", "scan0", "recorder"])
+    line = Line(board, "bars")
+    context = RoleContext(
+        RoleSpec("bars", "a:b"), shared=None, line=line, telemetry=Telemetry(board, "bars"),
+        wake=None, log=None, upward=None, inboxes=None, epoch=1,  # type: ignore[arg-type]
+    )  # fmt: skip
+    assert line.waits_for() == ""
+    context.waits("scan0")
+    since_ns = line.get(Line.WAITS_NS)
+    assert (line.waits_for(), since_ns > 0) == ("scan0", True)
+    context.waits("scan0")
+    assert line.get(Line.WAITS_NS) == since_ns, "it has been waiting since then"
+    context.waits("recorder")
+    assert line.waits_for() == "recorder"
+    context.progress(7)
+    assert line.waits_for() == ""
+    line.set(Line.WAITS, 99)
+    assert line.waits_for() == "", "a word that names no line"

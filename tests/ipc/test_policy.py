@@ -3,8 +3,11 @@
 import random
 import signal
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ipc.policy import Class, Death, Disable, Limits, Restart, RestartPolicy, StopEngine
-from ipc.watch import Patience, Watch
+from ipc.watch import Patience, Watch, cause, held_up
 
 MS = 1_000_000
 
@@ -124,3 +127,46 @@ def test_waiting_input_without_progress_is_a_stall_and_idleness_is_not() -> None
         assert one.complaint(now_ms * MS, now_ms * MS, 4, 9) == ""
     assert one.complaint(12_900 * MS, 12_900 * MS, 4, 9) == "no progress for 3100 ms with 9 waiting"
     assert one.complaint(12_900 * MS, 12_900 * MS, 5, 9) == ""
+
+
+def test_a_role_without_input_is_still_when_others_wait_for_it() -> None:
+    one = watch()
+    for now_ms in range(200, 3000, 200):
+        assert one.complaint(now_ms * MS, now_ms * MS, 4, 0, ["alerts", "scan0"]) == ""
+    assert one.complaint(3300 * MS, 3300 * MS, 4, 0, ["alerts", "scan0"]) == (
+        "no progress for 3100 ms with 0 waiting; alerts and scan0 cannot go on before it does"
+    )
+    assert one.complaint(3400 * MS, 3400 * MS, 4, 0) == "", "nobody waits any more"
+    assert one.complaint(3500 * MS, 3500 * MS, 4, 0, ["alerts"]) == "", "it begins anew"
+
+
+def test_the_cause_is_at_the_end_of_the_chain() -> None:
+    waits = {"bars": "scan0", "scan0": "alerts", "alerts": "recorder", "recorder": "", "web": ""}
+    assert {cause(key, waits) for key in ("bars", "scan0", "alerts", "recorder")} == {"recorder"}
+    assert cause("web", waits) == "web"
+    assert held_up(waits) == {"recorder": ["bars", "scan0", "alerts"]}
+
+
+def test_who_waits_for_a_role_without_a_process_has_its_excuse() -> None:
+    assert cause("alerts", {"alerts": "recorder"}) == "recorder"
+
+
+def test_in_a_circle_everybody_is_the_cause_of_his_own_waiting() -> None:
+    waits = {"a": "b", "b": "c", "c": "a", "outside": "b"}
+    assert [cause(key, waits) for key in "abc"] == ["a", "b", "c"]
+    assert held_up(waits) == {"b": ["outside"]}
+
+
+ROLES = [f"role{number}" for number in range(6)]
+
+
+@given(st.dictionaries(st.sampled_from(ROLES), st.sampled_from(["", *ROLES])))
+def test_whatever_the_roles_say_somebody_who_waits_has_a_cause_without_an_excuse(
+    waits: dict[str, str],
+) -> None:
+    for key in waits:
+        other = cause(key, waits)
+        assert cause(other, waits) == other
+    blamed = held_up(waits)
+    assert all(cause(key, waits) == other for other, keys in blamed.items() for key in keys)
+    assert all(other not in keys for other, keys in blamed.items())

@@ -67,6 +67,61 @@ def test_a_role_that_beats_but_never_moves_its_input_is_replaced(tmp_path: Path)
         assert under_test.stop() == 0
 
 
+CHAIN = [
+    {"name": name, "entry": "behind", "watch_progress": True} for name in ("scan", "alerts")
+]
+PATIENT = {"beat_ms": 20_000, "stall_ms": 600, "boot_ms": 8000}
+
+
+@pytest.mark.parametrize("entry", ["hang_once", "stall_once"])
+def test_of_roles_that_wait_for_each_other_the_last_is_replaced_and_no_other(
+    tmp_path: Path, entry: str
+) -> None:
+    roles = [*CHAIN, {"name": "recorder", "entry": entry, "watch_progress": True}]
+    waits = {"scan": "alerts", "alerts": "recorder"}
+    with engine(tmp_path, roles, patience=PATIENT, shared={"waits": waits}) as under_test:
+        under_test.wait_role("scan", lambda role: role["waits_for"] == "alerts")
+        under_test.wait_role("alerts", lambda role: role["waits_for"] == "recorder")
+        under_test.running("recorder", epoch=2)
+        moving = under_test.wait_role("alerts", lambda role: role["progress"] > 3)
+        assert moving["waits_for"] is None
+        assert under_test.role("scan")["epoch"] == moving["epoch"] == 1
+        (ended,) = under_test.events("ended")
+        assert ended["child"] == "recorder"
+        assert "no progress for" in ended["manner"]
+        assert "scan and alerts cannot go on before it does" in ended["manner"]
+        assert f"in {entry}" in Path(ended["dump"]).read_text(encoding="utf-8")
+        assert under_test.stop() == 0
+
+
+def test_a_role_that_is_waited_for_is_replaced_even_if_it_sees_no_input(tmp_path: Path) -> None:
+    roles = [CHAIN[1], {"name": "recorder", "entry": "blind_once", "watch_progress": True}]
+    shared = {"waits": {"alerts": "recorder"}}
+    with engine(tmp_path, roles, patience=PATIENT, shared=shared) as under_test:
+        after = under_test.running("recorder", epoch=2)
+        assert "with 0 waiting; alerts cannot go on" in after["last_end"]
+        assert under_test.role("alerts")["epoch"] == 1
+        assert under_test.stop() == 0
+
+
+def test_the_word_of_a_role_that_hangs_excuses_it_no_longer_and_blames_nobody(
+    tmp_path: Path,
+) -> None:
+    roles = [
+        {"name": "alerts", "entry": "last_word", "watch_progress": True},
+        {"name": "recorder", "entry": "deaf", "watch_progress": True},
+    ]
+    shared = {"waits": {"alerts": "recorder"}}
+    with engine(
+        tmp_path, roles, patience=PATIENT, shared=shared, stop_timeout_ms=150, abort_wait_ms=100
+    ) as under_test:
+        after = under_test.running("alerts", epoch=2)
+        assert "no progress for" in after["last_end"]
+        assert after["waits_for"] is None
+        assert under_test.role("recorder")["epoch"] == 1
+        assert under_test.stop() == 0
+
+
 def test_two_segmentation_faults_at_one_number_stop_the_engine(tmp_path: Path) -> None:
     with engine(tmp_path, only("segv")) as under_test:
         assert under_test.end() == 1

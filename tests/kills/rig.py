@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RECORDING = ROOT / "engine/feeds/recordings/trades_lean_20131007_20131008.csv.gz"
 START_TIMEOUT_S = 240.0
 FAR = 1 << 62
+SUPERVISOR: dict[str, object] = {"beat_timeout_ms": 1500, "abort_wait_ms": 100, "budget_s": 30}
 
 RULES = [
     {
@@ -55,7 +56,8 @@ RULES = [
 
 
 class Rig:
-    """One engine in `place`; name must be unique on this machine while it runs."""
+    """One engine in `place`; name must be unique on this machine while it runs. feed: settings of
+    the feed, a few of others, and `supervisor`, a table of its own."""
 
     def __init__(self, place: Path, name: str, **feed: object) -> None:
         self.place = place
@@ -79,6 +81,7 @@ class Rig:
             },
             "paths": {"data_dir": str(self.data_dir)},
             "simulator": feed.pop("simulator", {}),
+            "supervisor": SUPERVISOR | feed.pop("supervisor", {}),  # type: ignore[operator]
             "feed": {
                 "provider": "replay",
                 "trades": str(RECORDING),
@@ -92,7 +95,6 @@ class Rig:
             | feed,
             "rules": {"path": "rules.json"},
             "web": {"port": 0},
-            "supervisor": {"beat_timeout_ms": 1500, "abort_wait_ms": 100, "budget_s": 30},
         }
         lines = []
         for section, values in settings.items():

@@ -76,6 +76,20 @@ def test_the_rings_of_a_family_share_two_arrays_and_nothing_else():
     assert not family.data[[0, 2]].any()
 
 
+def test_the_slowest_gate_of_a_ring_is_named():
+    ring = Ring.create(PrivateArena(), "ring", "i8", 8, ("bars", "recorder"))
+    ring.publish(np.arange(5))
+    ring.set_gate("bars", 3)
+    assert ring.slowest() == "recorder"
+    ring.set_gate("recorder", 4)
+    assert ring.slowest() == "bars"
+    ring.drop_gate("bars")
+    assert ring.slowest() == "recorder"
+    ring.drop_gate("recorder")
+    assert ring.slowest() == ""
+    assert Ring.create(PrivateArena(), "free", "i8", 8, ()).slowest() == ""
+
+
 def test_a_successor_leaves_the_slots_declared_dirty_that_a_dead_writer_began():
     ring = Ring.create(PrivateArena(), "r", np.int64, 8, ())
     ring.publish(np.arange(8))

@@ -81,6 +81,12 @@ class Market:
             line = Line(self.board, key)
             line.set(Line.BEAT_NS, self.now_ns - 118_000_000)
 
+    def waits(self, key: str, other: str, ms: int) -> None:
+        """A role has been waiting for another one's gate for so long."""
+        line = Line(self.board, key)
+        line.set(Line.WAITS_NS, self.now_ns - ms * 1_000_000)
+        line.set(Line.WAITS, self.board.line(other) + 1)
+
     def step(self, seconds: float = 0.1) -> None:
         """Publish the next cycle: prices walk, metrics follow, minutes close."""
         self.n += 1

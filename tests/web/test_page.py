@@ -219,6 +219,27 @@ async def _restart(front: RunningFront, market: Market, **changes: Any) -> web.A
     return make_app(market.deps(front.port, limits=LIMITS, **changes))
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_role_that_is_held_up_for_long_names_whom_it_waits_for(width: int) -> None:
+    market = warm_market()
+    market.waits("scan0", "indicators", 12_000)
+    market.waits("alerts", "recorder", 12_000)
+    market.waits("bars", "scan0", 20)
+
+    async def scenario(_front: RunningFront, opened: Tab) -> None:
+        roles = opened.page.get_by_test_id("roles")
+        await expect(roles.locator("li", has_text="alerts")).to_have_text("alerts→ recorder")
+        await expect(roles.locator("li", has_text="bars")).not_to_contain_text("→")
+        title = await roles.locator("li", has_text="alerts").get_attribute("title")
+        assert title is not None and "waiting for recorder for 12" in title
+        cut = await roles.locator("li").evaluate_all(
+            "items => items.filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.textContent)"
+        )
+        assert cut == []
+
+    browse(market, scenario, width, 844)
+
+
 def test_empty_states_say_what_to_do() -> None:
     market = Market()
 

@@ -37,6 +37,22 @@ def test_status_tells_cycle_stream_roles_and_refusals() -> None:
     serve(market, scenario)
 
 
+def test_status_tells_who_waits_for_whom() -> None:
+    market = warm_market()
+    market.waits("scan0", "alerts", 12_000)
+    market.waits("alerts", "recorder", 12_500)
+
+    async def scenario(front: RunningFront) -> None:
+        _, document = await front.get("/api/v1/status")
+        waits = {role["name"]: (role["waits_for"], role["waits_ms"]) for role in document["roles"]}
+        assert waits["scan0"] == ("alerts", 12_000.0)
+        assert waits["alerts"] == ("recorder", 12_500.0)
+        assert waits["recorder"] == (None, None)
+        assert document["state"] == "ok", "a wait is no fault of its own"
+
+    serve(market, scenario)
+
+
 def test_latency_quantiles_come_from_the_board() -> None:
     market = warm_market()
     line, histogram = market.board.line("alerts"), market.board.histogram("tick_to_alert_seconds")

@@ -78,6 +78,8 @@ def _roles(telemetry: Telemetry) -> list[dict[str, Any]]:
             "beat_age_ms": None if role.beat_age_ms is None else round(role.beat_age_ms, 1),
             "restarts": role.restarts,
             "beating": role.beating,
+            "waits_for": role.waits_for or None,
+            "waits_ms": round(role.waits_ms, 1) if role.waits_for else None,
         }
         for role in telemetry.roles
     ]

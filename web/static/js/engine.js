@@ -36,12 +36,31 @@ function Tile({ name, title, value, more, warn }) {
   return html`<div title=${title} class=${warn ? "warn" : ""}><dt>${name}</dt><dd>${value}</dd><dd class="more">${more}</dd></div>`;
 }
 
+const LONG_WAIT_MS = 1000; // within a cycle roles wait for each other all the time
+
+function isHeldUp(role) {
+  return role.waits_ms !== null && role.waits_ms >= LONG_WAIT_MS;
+}
+
+function about(role) {
+  const beat = role.beat_age_ms === null ? "never" : `${duration(role.beat_age_ms)} ago`;
+  const wait = isHeldUp(role) ? `, has been waiting for ${role.waits_for} for ${duration(role.waits_ms)}` : "";
+  return `process ${role.pid}, last beat ${beat}, restarted ${role.restarts} times${wait}`;
+}
+
+function saying(role) {
+  if (role.state !== "running") return role.state;
+  if (!role.beating) return "silent";
+  if (isHeldUp(role)) return `→ ${role.waits_for}`;
+  return `${(role.beat_age_ms / 1000).toFixed(1)} s`;
+}
+
 function Roles({ roles }) {
   return html`
     <ul class="roles" aria-label="Processes" data-testid="roles">
       ${roles.map((role) => html`
-        <li key=${role.name} class=${role.beating ? "good" : "bad"} title=${`process ${role.pid}, last beat ${role.beat_age_ms === null ? "never" : `${duration(role.beat_age_ms)} ago`}, restarted ${role.restarts} times`}>
-          <i></i><b>${role.name}</b><span>${role.beating ? (role.state === "running" ? `${(role.beat_age_ms / 1000).toFixed(1)} s` : role.state) : role.state === "running" ? "silent" : role.state}</span>
+        <li key=${role.name} class=${role.beating ? "good" : "bad"} title=${about(role)}>
+          <i></i><b>${role.name}</b><span>${saying(role)}</span>
           ${role.restarts > 0 && html`<em title="restarts">↻${role.restarts}</em>`}
         </li>`)}
     </ul>`;
