@@ -75,6 +75,7 @@ def fork(
     line.set(Line.BEAT_NS, 0)
     line.set(Line.LAG, 0)
     line.set(Line.WAITS, 0)
+    line.set(Line.REFUSED, 0)
     line.set(Line.STOP, 0)
     line.set(Line.EPOCH, ctx.epoch)
     line.set(Line.RESTARTS, one.epoch)

@@ -22,8 +22,8 @@ class State(enum.IntEnum):
 class Line:
     """Words of one line of the board.
 
-    The role writes BEAT_NS, PROGRESS, STATE_N, LAG, WAITS_NS, WAITS and, at the turns of its life,
-    STATE; the supervisor writes the others, and STATE while the role does not live.
+    The role writes BEAT_NS, PROGRESS, STATE_N, LAG, WAITS_NS, WAITS, REFUSED and, at the turns of
+    its life, STATE; the supervisor writes the others, and STATE while the role does not live.
     """
 
     PID = words.PID
@@ -38,6 +38,7 @@ class Line:
     LAG = words.AUX + 1
     WAITS = words.AUX + 2     # whose gate it waits for: the number of that line + 1, 0 nobody's
     WAITS_NS = words.AUX + 3  # CLOCK_MONOTONIC since when
+    REFUSED = words.AUX + 4   # errno with which a disk refuses what it has to keep, 0: none does
 
     def __init__(self, board: Board, key: str) -> None:
         self.board = board

@@ -97,6 +97,11 @@ class RoleContext:
         self.line.set(self.line.WAITS_NS, monotonic_ns())
         self.line.set(self.line.WAITS, self.line.board.line(key) + 1 if key else 0)
 
+    def refused(self, errno: int) -> None:
+        """Say with which error a disk refuses what it has to keep; 0: it works. Meanwhile nobody is
+        to blame for standing still: another process would find the same disk."""
+        self.line.set(self.line.REFUSED, errno)
+
     def running(self) -> None:
         """Say that the start is over; the first beat."""
         self.beat()

@@ -194,10 +194,10 @@ class Supervisor:
             self.parts.on_turn()
 
     def _watch(self, one: Child, now_ns: int, waiters: Sequence[str], *, excused: bool) -> None:
-        """Replace a role that is silent, or still without another being the cause of it."""
+        """Replace a role that is silent, or still without another role or a disk as the cause."""
         assert one.watch is not None
         line, waiting = one.line, 0
-        if not one.spec.watch_progress:
+        if not one.spec.watch_progress or line.get(Line.REFUSED):
             waiters = ()
         elif not excused:
             ask = self.parts.waiting

@@ -131,7 +131,8 @@ def _degraded(attached: Attached, max_skew_ms: object) -> list[str]:
     head = attached.heads[int(np.argmax(attached.heads["n"]))]
     board = attached.board
     skew_ns = int(board.counters[board.line("bars"), board.counter(CLOCK_SKEW)])
-    return reasons(int(head["flags"]), skew_ns, max_skew_ms)
+    refused = {key: Line(board, key).get(Line.REFUSED) for key in board.lines}
+    return reasons(int(head["flags"]), skew_ns, max_skew_ms, refused)
 
 
 def _numbers(board: Board) -> dict[str, Any]:

@@ -41,7 +41,8 @@ class AlertSource(Protocol):
 @dataclasses.dataclass(frozen=True)
 class RoleView:
     """One role as the board shows it. beat_age_ms: None before the first beat. waits_for: the role
-    whose gate keeps it from going on, empty: nobody; waits_ms: for how long."""
+    whose gate keeps it from going on, empty: nobody; waits_ms: for how long. refused:
+    the error number with which a disk refuses what it has to keep, 0: none does."""
 
     name: str
     state: str
@@ -51,6 +52,7 @@ class RoleView:
     beating: bool
     waits_for: str = ""
     waits_ms: float = 0.0
+    refused: int = 0
 
 
 @dataclasses.dataclass(frozen=True)

@@ -46,7 +46,8 @@ def look(front: Front) -> Health:
         waiting.append("No role has started yet.")
     if head is not None:
         skew_ns = telemetry.counters.get("bars", {}).get(CLOCK_SKEW, 0)
-        degraded += reasons(int(head["flags"]), skew_ns, front.deps.max_skew_ms)
+        refused = {role.name: role.refused for role in telemetry.roles}
+        degraded += reasons(int(head["flags"]), skew_ns, front.deps.max_skew_ms, refused)
     if front.closed_reason:
         state = "closed"
     elif cold or not telemetry.roles:

@@ -30,6 +30,7 @@ def read_board(board: Board, now_ns: int, beat_timeout_ms: int) -> Telemetry:
                 beating=(fresh and state is State.RUNNING) or state in ENDED,
                 waits_for=other,
                 waits_ms=max(0, now_ns - int(words[Line.WAITS_NS])) / 1e6 if other else 0.0,
+                refused=int(words[Line.REFUSED]),
             )
         )
     histograms = {}

@@ -1,5 +1,7 @@
 """The alerts role: merges lanes into the spool and the store, wakes the front."""
 
+from errno import ENOSPC
+
 from engine.alerts.service import AlertService
 from engine.config.running import Running
 from engine.storage.errors import SpoolError, SpoolFullError, StoreError
@@ -13,8 +15,9 @@ _AGAIN_NS = 1_000_000_000
 
 
 class Desk:
-    """Spool, store and service of this process. A failing disk holds alerts up and is told every
-    second; nothing is given up: what is in the lanes and the spool stays there until it is stored.
+    """Spool, store and service of this process. A failing disk holds alerts up, which is told every
+    second and stands on the board until it takes them; nothing is given up: what is in the lanes
+    and the spool stays there until it is stored.
     """
 
     def __init__(self, ctx: RoleContext) -> None:
@@ -28,6 +31,7 @@ class Desk:
         workers = range(self._running.tables.sizes.workers)
         self._workers = [f"scan{worker}" for worker in workers]
         self._stored = -1
+        self._refused = 0
 
     @property
     def idle(self) -> bool:
@@ -49,6 +53,8 @@ class Desk:
             self._tell(self._service)
         else:
             self._ctx.waits(self._service.waits_for)
+        if self._refused and self._service.settled:
+            self._say_refused(0)
         return moved
 
     def _open(self) -> AlertService:
@@ -64,11 +70,20 @@ class Desk:
             running.tables, running.stream, self._spool, self._store, running.clock
         )
 
+    def _say_refused(self, errno: int) -> None:
+        self._refused = errno
+        self._ctx.refused(errno)
+
     def _held_up(self, error: SpoolError | SpoolFullError | StoreError) -> None:
         """Say it; open again what cannot be used any more. A file that is no spool ends the
         process: trying again does not mend it."""
         if isinstance(error, SpoolError) and not error.errno:
             raise error
+        if isinstance(error, SpoolFullError):  # a consequence: the store refuses what is in it
+            self._say_refused(self._refused or ENOSPC)
+        else:
+            self._say_refused(error.errno)
+        self._ctx.waits("")
         now_ns = monotonic_ns()
         if now_ns >= self._again_ns:
             self._ctx.log.error("alerts_held_up", reason=str(error))

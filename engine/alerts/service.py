@@ -73,7 +73,12 @@ class AlertService:
     @property
     def idle(self) -> bool:
         """True when no whole cycle waits in the lanes and no alert in the spool."""
-        return self._stored_to == self._spool.end and self._merge.peek() is None
+        return self.settled and self._merge.peek() is None
+
+    @property
+    def settled(self) -> bool:
+        """True when every alert in the spool is in the store, too."""
+        return self._stored_to == self._spool.end
 
     @property
     def waits_for(self) -> str:
@@ -133,7 +138,7 @@ class AlertService:
 
     def _announce(self) -> None:
         """Every alert up to last_n is safe, but only once nothing waits in the spool."""
-        if self._stored_to == self._spool.end:
+        if self.settled:
             self._set(FLOW_ALERTED_N, max(self.last_n, self._word(FLOW_ALERTED_N)))
 
     def _records(self, cycle: MergedCycle) -> list[StoredAlert]:
@@ -158,7 +163,7 @@ class AlertService:
 
     def _store_spooled(self) -> bool:
         """Bring new frames to the store in one transaction, then let the spool forget them."""
-        if self._stored_to == self._spool.end or clock.monotonic_ns() < self._store_again_ns:
+        if self.settled or clock.monotonic_ns() < self._store_again_ns:
             return False
         alerts = []
         position = self._stored_to

@@ -1,23 +1,38 @@
 """Why a running engine is degraded: the sentences that the page, the probes and the status tell."""
 
+import os
+from collections.abc import Mapping
+
 from engine.domain.records import DECISION_LAGGING, DECISION_UNRECORDED
 
 CLOCK_SKEW = "clock_skew_seconds"  # gauge of bars on the board, ns
 
 
-def reasons(flags: int, skew_ns: int, max_skew_ms: int) -> list[str]:
+def reasons(
+    flags: int, skew_ns: int, max_skew_ms: int, refused: Mapping[str, int]
+) -> list[str]:
     """One sentence each, none for a healthy engine.
 
     flags: of the newest cycle. skew_ns: wall clock less engine time. max_skew_ms: how much of it is
-    well (clock.max_skew_ms).
+    well (clock.max_skew_ms). refused: for each role the error number with which a disk refuses what
+    it has to keep, 0: none does.
     """
     found = []
     if flags & DECISION_UNRECORDED:
         found.append("The recorder fell behind: this stream is no longer recorded.")
     if flags & DECISION_LAGGING:
         found.append("A feed lags: the last cycle was decided without waiting for it.")
+    found += [refused_reason(role, errno) for role, errno in refused.items() if errno]
     skew = skew_reason(skew_ns, max_skew_ms)
     return [*found, skew] if skew else found
+
+
+def refused_reason(role: str, errno: int) -> str:
+    """The sentence about a disk that does not take what a role has to keep."""
+    return (
+        f"The disk of {role} refuses what it has to keep ({os.strerror(errno)}): it is held up "
+        "until the disk takes it, and nothing is lost."
+    )
 
 
 def skew_reason(skew_ns: int, max_skew_ms: int) -> str:

@@ -1,5 +1,6 @@
 """Opens SQLite files the one way we do: version gate, WAL, one writer a file, errors named."""
 
+import errno
 import urllib.parse
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,14 @@ _BACKPORTS = ((3, 50, 7), (3, 44, 6))
 
 # After these the pages in memory and on disk may differ: the connection is not used again.
 _FINAL = (apsw.IOError, apsw.CorruptError, apsw.NotADBError)
+
+# What else can be wrong, as the system would say it; anything else is an input/output error.
+_ERRNO = {
+    apsw.FullError: errno.ENOSPC,
+    apsw.BusyError: errno.EBUSY,
+    apsw.LockedError: errno.EBUSY,
+    apsw.ReadOnlyError: errno.EROFS,
+}
 
 
 def wal_is_safe(version: str) -> bool:
@@ -104,7 +113,9 @@ class Database:
             yield
         except apsw.Error as error:
             self._failed = isinstance(error, _FINAL)
-            raise StoreError(self.path, f"{action} failed: {error}", final=self._failed) from error
+            number = _ERRNO.get(type(error), errno.EIO)
+            reason = f"{action} failed: {error}"
+            raise StoreError(self.path, reason, final=self._failed, errno=number) from error
 
     @contextmanager
     def transaction(self, action: str) -> Iterator[None]:

@@ -1,5 +1,6 @@
 """Errors of storage: what a store, a migration or the spool refuses, with the file it is about."""
 
+from errno import EIO
 from pathlib import Path
 
 from engine.errors import EngineError
@@ -21,12 +22,14 @@ class StoreError(StorageError):
     """Raised when a database refuses to open, read or write.
 
     final: True when this connection must not be used again (an input/output error or a damaged
-    file); False when a later call may succeed (a full disk, a lock).
+    file); False when a later call may succeed (a full disk, a lock). errno: the system's error
+    number that comes nearest.
     """
 
-    def __init__(self, path: Path, reason: str, *, final: bool) -> None:
+    def __init__(self, path: Path, reason: str, *, final: bool, errno: int = EIO) -> None:
         super().__init__(path, reason)
         self.final = final
+        self.errno = errno
 
 
 class MigrationError(StorageError):

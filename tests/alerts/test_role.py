@@ -15,7 +15,7 @@ from engine.storage.spool import Spool
 from engine.storage.sqlite import SqliteAlertReader, SqliteAlertStore
 from shm.engine_clock import EngineClock
 from tests.alerts.floor import STREAM, Floor, market
-from tests.storage.failing_disk import FailingCalls, Trap
+from tests.storage.failing_disk import FailingCalls, FailingDisk, Trap
 
 CYCLES = 4
 
@@ -33,6 +33,8 @@ class Context:
         self.number = 0
         self.beats = 0
         self.waits_for = ""
+        self.refused_with: list[int] = []
+        self.refused = self.refused_with.append
         self.log = SimpleNamespace(
             error=lambda event, **told: self.errors.append(f"{event}: {told['reason']}"),
             warning=lambda event, **told: None,
@@ -107,11 +109,106 @@ def test_a_full_disk_under_the_spool_is_told_once_a_second_until_it_is_mended(
     assert all("No space left on device" in sentence for sentence in place.ctx.errors)
     assert place.ctx.counted["errors_total"] == len(place.ctx.errors)
     assert not place.desk.idle
+    assert set(place.ctx.refused_with) == {errno.ENOSPC}, "it stands on the board all the while"
     trap.at, trap.sticky = 0, False
     place.run(2)
     assert place.desk.idle
     assert place.floor.lanes_empty()
     assert place.stored() > 10
+    assert place.ctx.refused_with[-1] == 0
+    assert place.ctx.refused_with.count(0) == 1
+
+
+def texts(place: Place) -> list[bytes]:
+    return list(SqliteAlertReader(place.ctx.shared.alerts_path).texts("stream"))
+
+
+@pytest.fixture
+def calm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """What is stored on a disk that works."""
+    folder = tmp_path / "calm"
+    folder.mkdir()
+    calm = Place(folder, monkeypatch)
+    calm.run(1)
+    return texts(calm)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO])
+def test_whichever_call_a_full_disk_refuses_no_alert_is_lost_or_doubled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, calm: list[bytes], number: int
+) -> None:
+    assert len(calm) > 10
+    for at in range(1, 1000):
+        trap = Trap(at, number, sticky=True)
+        calls = FailingCalls(trap)
+        monkeypatch.setattr(
+            role_module, "Spool", lambda path, calls=calls: Spool(path, calls=calls)
+        )
+        folder = tmp_path / f"{at}"
+        folder.mkdir()
+        place = Place(folder, monkeypatch)
+        place.run(2)
+        if not trap.fired:
+            break
+        assert place.ctx.refused_with[-1] == number
+        trap.at, trap.sticky = 0, False
+        place.run(2)
+        assert place.desk.idle
+        assert texts(place) == calm, f"refused from call {at} on"
+        assert place.ctx.refused_with[-1] == 0
+    assert at > 6
+
+
+def test_a_full_disk_under_the_store_is_told_until_it_has_taken_the_last_alert(
+    calm: list[bytes], place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trap = Trap(1 << 30, errno.ENOSPC, sticky=True)
+    disk = FailingDisk("full-store", trap)
+    monkeypatch.setattr(
+        role_module, "SqliteAlertStore", lambda path: SqliteAlertStore(path, vfs="full-store")
+    )
+    place.floor.record(1)
+    place.run(1)
+    assert place.ctx.refused_with == []
+    trap.at = trap.calls + 1
+    place.floor.record(CYCLES)
+    place.run(3)
+    assert place.floor.lanes_empty(), "the spool took them"
+    assert set(place.ctx.refused_with) == {errno.ENOSPC}
+    assert "recorder" not in place.ctx.waits_for
+    trap.at = 1 << 30
+    place.run(2)
+    assert place.ctx.refused_with[-1] == 0
+    assert texts(place) == calm
+    disk.unregister()
+
+
+def test_a_full_spool_names_what_the_store_refused_with(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(self: SqliteAlertStore, alerts: Any) -> int:
+        raise StoreError(self._database.path, "attempt to write", final=False, errno=errno.EROFS)
+
+    monkeypatch.setattr(SqliteAlertStore, "append", refuse)
+    monkeypatch.setattr(role_module, "Spool", lambda path: Spool(path, max_bytes=9000))
+    place.run(3)
+    assert not place.floor.lanes_empty(), "the spool is full"
+    assert set(place.ctx.refused_with) == {errno.EROFS}
+
+
+def test_on_a_failing_disk_nobody_else_is_waited_for(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.floor.record(1)
+    place.run(1)
+    assert place.ctx.waits_for == "recorder"
+    trap = Trap(1, errno.ENOSPC, sticky=True)
+    assert place.desk._spool is not None
+    place.desk._spool._calls = FailingCalls(trap)
+    place.floor.record(2)
+    place.run(1)
+    assert place.ctx.refused_with[-1] == errno.ENOSPC
+    assert place.ctx.waits_for == ""
 
 
 def test_a_database_that_fails_for_good_is_opened_again(

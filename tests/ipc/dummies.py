@@ -1,6 +1,7 @@
 """Tiny roles that work, hang, crash or refuse, as their `shared` dict says."""
 
 import ctypes
+import errno
 import os
 import signal
 import sys
@@ -92,6 +93,17 @@ def behind(ctx: RoleContext) -> None:
             return False
         number += 1
         ctx.progress(number)
+        return False
+
+    run_loop(ctx, step, idle_wait_ms=5)
+
+
+def refused(ctx: RoleContext) -> None:
+    """Beat, have input, and a disk that takes none of it."""
+
+    def step() -> bool:
+        ctx.lag(7)
+        ctx.refused(errno.ENOSPC)
         return False
 
     run_loop(ctx, step, idle_wait_ms=5)

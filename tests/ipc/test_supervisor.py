@@ -122,6 +122,20 @@ def test_the_word_of_a_role_that_hangs_excuses_it_no_longer_and_blames_nobody(
         assert under_test.stop() == 0
 
 
+def test_nobody_is_replaced_for_a_disk_that_refuses(tmp_path: Path) -> None:
+    roles = [
+        {"name": "scan", "entry": "behind", "watch_progress": True},
+        {"name": "alerts", "entry": "refused", "watch_progress": True},
+        {"name": "other", "entry": "stall_once", "watch_progress": True, "start_order": 1},
+    ]
+    shared = {"waits": {"scan": "alerts"}}
+    with engine(tmp_path, roles, patience=PATIENT, shared=shared) as under_test:
+        under_test.running("other", epoch=2)  # it was still for no longer than the others
+        assert under_test.role("alerts")["epoch"] == under_test.role("scan")["epoch"] == 1
+        assert under_test.stop() == 0
+        assert [line["child"] for line in under_test.events("replacing")] == ["other"]
+
+
 def test_two_segmentation_faults_at_one_number_stop_the_engine(tmp_path: Path) -> None:
     with engine(tmp_path, only("segv")) as under_test:
         assert under_test.end() == 1

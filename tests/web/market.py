@@ -87,6 +87,10 @@ class Market:
         line.set(Line.WAITS_NS, self.now_ns - ms * 1_000_000)
         line.set(Line.WAITS, self.board.line(other) + 1)
 
+    def refuse(self, key: str, errno: int) -> None:
+        """A disk refuses what a role has to keep; 0: it works."""
+        Line(self.board, key).set(Line.REFUSED, errno)
+
     def step(self, seconds: float = 0.1) -> None:
         """Publish the next cycle: prices walk, metrics follow, minutes close."""
         self.n += 1

@@ -1,6 +1,7 @@
 """The page in a real, headless Chromium against a front on a hand-made market."""
 
 import asyncio
+import errno
 import re
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -238,6 +239,22 @@ def test_a_role_that_is_held_up_for_long_names_whom_it_waits_for(width: int) -> 
         assert cut == []
 
     browse(market, scenario, width, 844)
+
+
+def test_the_banner_tells_of_a_disk_that_refuses_the_alerts_and_goes_when_it_takes_them() -> None:
+    market = warm_market()
+
+    async def scenario(_front: RunningFront, opened: Tab) -> None:
+        banner = opened.page.get_by_test_id("banner")
+        await expect(banner).to_have_count(0)
+        market.refuse("alerts", errno.ENOSPC)
+        await expect(banner).to_contain_text("The disk of alerts refuses")
+        await expect(banner).to_contain_text("No space left on device")
+        await expect(opened.page.get_by_test_id("health")).to_have_text("degraded")
+        market.refuse("alerts", 0)
+        await expect(banner).to_have_count(0)
+
+    browse(market, scenario)
 
 
 def test_empty_states_say_what_to_do() -> None:

@@ -1,6 +1,7 @@
 """REST, health and telemetry over a hand-made market."""
 
 import dataclasses
+import errno
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,28 @@ def test_a_wall_clock_far_from_engine_time_degrades_it_wherever_that_is_told() -
             "The wall clock is 3.000 s ahead of engine time, more than clock.max_skew_ms = 250: "
             "check it, then restart the engine to take it over."
         ]
+
+    serve(market, scenario)
+
+
+def test_a_disk_that_refuses_the_alerts_is_told_everywhere_until_it_takes_them() -> None:
+    market = warm_market()
+
+    async def scenario(front: RunningFront) -> None:
+        market.refuse("alerts", errno.ENOSPC)
+        sentence = (
+            "The disk of alerts refuses what it has to keep (No space left on device): it is held "
+            "up until the disk takes it, and nothing is lost."
+        )
+        status, document = await front.get("/ready")
+        assert (status, document["degraded"]) == (200, [sentence])
+        status, document = await front.get("/health")
+        assert (status, document["status"], document["reasons"]) == (200, "degraded", [sentence])
+        document = (await front.get("/api/v1/status"))[1]
+        assert (document["state"], document["degraded"]) == ("degraded", [sentence])
+        market.refuse("alerts", 0)
+        assert (await front.get("/ready"))[1]["degraded"] == []
+        assert (await front.get("/health"))[1]["status"] == "ok"
 
     serve(market, scenario)
 
