@@ -15,7 +15,7 @@ from engine.replay.builder import columns
 from engine.replay.carry import session_of
 from engine.replay.end_state import keep, load_end_state
 from engine.replay.fingerprint import code_fingerprint
-from engine.replay.genesis import Genesis, GenesisError, load, restore, tape_header
+from engine.replay.genesis import Genesis, GenesisError, load, restore
 from engine.replay.harness import Harness
 from engine.replay.open_stream import (
     GENESIS_NAME,
@@ -105,8 +105,8 @@ def _end_tape(path: Path) -> None:
     if not path.exists():
         return
     with TapeReader(path) as reader:
-        header = reader.header
-    writer = TapeWriter(path, header)
+        stream_id = reader.header.stream_id
+    writer = TapeWriter(path, stream_id)
     if not writer.gapped:
         writer.end()
     writer.close()
@@ -122,7 +122,7 @@ def _made_again(pointer: OpenStream, data_dir: Path, now_ns: int, log: Log) -> G
         raise GenesisError("the code has changed")
     if not (directory / TAPE_NAME).exists():
         raise TapeError("it has no tape")
-    writer = TapeWriter(directory / TAPE_NAME, tape_header(genesis, pointer.genesis_sha256))
+    writer = TapeWriter(directory / TAPE_NAME, pointer.stream_id)
     try:
         if writer.gapped:
             raise TapeError("its tape has a gap")

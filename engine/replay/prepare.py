@@ -30,7 +30,7 @@ from engine.replay.open_stream import (
     write_durably,
 )
 from engine.replay.repeat import repeated
-from engine.replay.tape import TapeError, TapeHeader, TapeReader, TapeWriter, create_tape
+from engine.replay.tape import TapeError, TapeReader, TapeWriter, create_tape
 from engine.rules.compiler import CompiledRules
 from engine.rules.pack import pack
 from engine.storage.sqlite import SqliteAlertStore, SqliteBarStore

@@ -28,7 +28,7 @@ from engine.replay.harness import Harness
 from engine.replay.open_stream import GENESIS_NAME, TAPE_NAME, forget
 from engine.replay.prepare import prepare
 from engine.replay.recorder import RecorderStage
-from engine.replay.tape import TapeWriter
+from engine.replay.tape import TapeWriter, create_tape
 from engine.rules.model import Rule
 from engine.storage.sqlite import SqliteBarStore
 from ipc.logs import Log
@@ -68,10 +68,12 @@ class Recorded(Harness):
         self.directory = Path(stream.directory)
         self.genesis = load(self.directory / GENESIS_NAME, stream.genesis_sha256)
         super().__init__(tables, stream.stream_id, self._take)
-        header = tape_header(self.genesis, stream.genesis_sha256)
+        tape = self.directory / TAPE_NAME
+        if not tape.exists():
+            create_tape(tape, tape_header(self.genesis, stream.genesis_sha256))
         self.store = SqliteBarStore(data_dir / "bars.db")
         self.recorder = RecorderStage(
-            tables, TapeWriter(self.directory / TAPE_NAME, header), self.store, stream.stream_id,
+            tables, TapeWriter(tape, stream.stream_id), self.store, stream.stream_id,
             partial(keep, tables, self.directory, data_dir),
         )  # fmt: skip
         self.recorder.recover()

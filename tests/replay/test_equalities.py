@@ -13,7 +13,7 @@ from engine.config.schema import Config
 from engine.domain import records
 from engine.domain.tables import FLOW_DURABLE_N
 from engine.replay import tape as tape_module
-from engine.replay.genesis import Genesis, restore, tape_header
+from engine.replay.genesis import Genesis, restore
 from engine.replay.harness import Harness
 from engine.replay.recorder import bar_rows
 from engine.replay.tape import TapeReader, TapeWriter

@@ -259,10 +259,8 @@ def recorder_again(life: Life) -> RecorderStage:
     """The recorder that follows a killed one."""
     run = life.run
     run.recorder.close()
-    with TapeReader(life.directory / TAPE_NAME) as reader:
-        header = reader.header
     run.recorder = RecorderStage(
-        life.tables, TapeWriter(life.directory / TAPE_NAME, header), run.store,
+        life.tables, TapeWriter(life.directory / TAPE_NAME, life.stream.stream_id), run.store,
         life.stream.stream_id, lambda: keep(life.tables, life.directory, life.place),
     )  # fmt: skip
     run.recorder.recover()
