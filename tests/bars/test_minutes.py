@@ -295,7 +295,7 @@ def test_a_new_session_date_still_knows_the_newest_gap() -> None:
     floor = Floor()
     floor.run(tick(records.TICK_GAP_START, 0, 2), tick(records.TICK_GAP_END, 0, 5), until=6)
     row = np.array([floor.row(0)])
-    roll_session(row, floor.tables.session[0])
+    roll_session(row, int(floor.tables.session[0]["start_ns"]))
     assert int(row[0]["blind"]) == 0 and int(row[0]["gap"]) == int(floor.row(0)["gap"]) != 0
 
 
