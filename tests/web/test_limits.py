@@ -26,9 +26,11 @@ UNCOUNTED = {"keepalive_timeout_ms", "snapshot_alerts", "alerts_interval_ms"}
 class Client:
     """Speaks to a staged role, and stores alerts as the alert service would."""
 
-    def __init__(self, made: Stage, session: aiohttp.ClientSession, url: str, place: Path) -> None:
+    def __init__(
+        self, made: Stage, session: aiohttp.ClientSession, url: str, store: SqliteAlertStore
+    ) -> None:
         self.made, self.session, self.url = made, session, url
-        self._store = SqliteAlertStore(place / "alerts.db")
+        self._store = store
 
     def alerts(self, count: int) -> None:
         market = self.made.market
@@ -92,11 +94,13 @@ def masked(text: bytes) -> bytes:
 def bounded(tmp_path: Path, scenario: Scenario, **settings: int) -> dict[str, int]:
     """Run a scenario on a role with these settings of [web]; what it counted beside the normal."""
     made = stage(tmp_path, settings=limits(**settings))
+    store = SqliteAlertStore(tmp_path / "alerts.db")  # whole before the front looks at it
 
     async def whole(session: aiohttp.ClientSession, url: str) -> None:
-        await scenario(Client(made, session, url, tmp_path))
+        await scenario(Client(made, session, url, store))
 
     run(made, whole)
+    store.close()
     return {name: count for name, count in made.counters().items() if name not in NORMAL}
 
 
