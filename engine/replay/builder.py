@@ -95,11 +95,6 @@ def alert_config(config: Config) -> dict[str, object]:
         "sizes": sizes,
         "conditions": Conditions.load().fingerprint,
     }
-    if config.feed.provider == "replay":
-        found["input"] = [
-            [stat.st_size, stat.st_mtime_ns]
-            for stat in (Path(name).stat() for name in (feed["trades"], feed["quotes"]) if name)
-        ]
     if config.feed.provider == "simulator":
         found["simulator"] = msgspec.to_builtins(config.simulator)
     else:
