@@ -7,8 +7,8 @@ from engine.bars.stage import roll_session
 from engine.domain import records
 from engine.domain.tables import EngineTables
 from engine.replay.genesis import Genesis, empty_arrays
+from engine.scan.cooldown import moved
 
-_PLACE_MASK = (1 << 32) - 1  # of a cooldown's second word: the symbol's place; above it the ms
 # Arrays with one entry per symbol that go on, and the axis of the symbols.
 _GO_ON = (
     ("rows", 0),
@@ -116,8 +116,4 @@ def _place(arrays: dict[str, np.ndarray], before: dict[str, np.ndarray], at: np.
     order = np.argsort(before["bars"]["minute"], kind="stable")  # the newest comes last, and stays
     order = order[symbols[order] >= 0]
     arrays["bars"], arrays["bar_symbols"] = before["bars"][order], symbols[order]
-    cooldowns = before["cooldowns"].copy()
-    places = now[cooldowns[:, 1] & _PLACE_MASK]
-    cooldowns[:, 1] = places | (cooldowns[:, 1] >> 32 << 32)
-    cooldowns = cooldowns[places >= 0]
-    arrays["cooldowns"] = cooldowns[np.lexsort(cooldowns.T[::-1])]
+    arrays["cooldowns"] = moved(before["cooldowns"], now)

@@ -87,8 +87,16 @@ def export_cooldowns(tables: EngineTables, ids: np.ndarray) -> np.ndarray:
     entries = entries[live]
     place = np.full(tables.sizes.rows, -1, np.int64)
     place[ids] = np.arange(len(ids))
+    return moved(entries, place)
+
+
+def moved(entries: np.ndarray, place: np.ndarray) -> np.ndarray:
+    """Entries of cooldowns with place[symbol] in place of each symbol: int64[K, 3], ascending.
+
+    place: int64[any], -1: its entries are left out.
+    """
     places = place[entries[:, 1] & SYMBOL_MASK]
-    carried = entries[places >= 0].copy()
+    carried = entries[places >= 0]
     carried[:, 1] = places[places >= 0] | (carried[:, 1] >> 32 << 32)
     order = np.lexsort(carried.T[::-1])
     ascending: np.ndarray = carried[order]
