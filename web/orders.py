@@ -50,6 +50,20 @@ class Answered(NamedTuple):
     exit_code: int = 0
 
 
+class _Stored:
+    """What a change makes of the rules: compiled once, to be checked and to be published. None when
+    the change was a repeat of one that is stored."""
+
+    def __init__(self, check: Callable[[Program], None]) -> None:
+        self.program: Program | None = None
+        self._check = check
+
+    def take(self, program: Program) -> None:
+        """Look at it before it is stored; raises what the check raises."""
+        self._check(program)
+        self.program = program
+
+
 class RuleDesk:
     """Changes the rules of a running engine: its store and what the engine runs. Used by one
     thread. count: adds to a series of the board."""
@@ -77,16 +91,16 @@ class RuleDesk:
 
     def reload(self) -> dict[str, Any]:
         """Take in rules.path; how many rules are in force, and their version in the blob."""
-        library = self._opened()
-        take_in_source(library, self._config, self._refuse_without_room)
-        return self._publish(library)
+        library, stored = self._opened(), _Stored(self._refuse_without_room)
+        take_in_source(library, self._config, stored.take)
+        return self._publish(library, stored.program)
 
     def change(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Carry out a change, see rules.change; what it came to, and as reload."""
         change = read_change(whole_request(self._data_dir, arguments))
-        library = self._opened()
-        outcome = library.apply(change, self._refuse_without_room)
-        return {**self._publish(library), **summary(outcome)}
+        library, stored = self._opened(), _Stored(self._refuse_without_room)
+        outcome = library.apply(change, stored.take)
+        return {**self._publish(library, stored.program), **summary(outcome)}
 
     def republish(self) -> bool:
         """Publish what the store holds and the engine does not run: the front before was killed in
@@ -121,11 +135,11 @@ class RuleDesk:
                 "Earlier rules are still being taken into use; try again in a second."
             )
 
-    def _publish(self, library: Library) -> dict[str, Any]:
+    def _publish(self, library: Library, program: Program | None = None) -> dict[str, Any]:
         """Publish the rules of the store unless they are in force already. bars takes the newest
-        complete version into its next decision."""
+        complete version into its next decision. program: of the store, None: not compiled yet."""
         rules = self._tables.rules
-        program = library.program()
+        program = program or library.program()
         version = rules.latest()
         if rules.read(version) != program.content:
             self._refuse_without_room(program)
