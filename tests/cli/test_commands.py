@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from engine.config.registry import SETTINGS
-from tests.config.places import good_place
 from tests.ipc.engines import engine, only, wait_until
 from tools import cli_bench, reference_docs
 from tools.main import COMMANDS, call
@@ -28,17 +27,6 @@ def tapescan(*arguments: str, cwd: Path = ROOT, **environ: str) -> Done:
         [sys.executable, "-m", "tools.main", *arguments], cwd=cwd, text=True, timeout=120,
         capture_output=True, check=False, env=kept | {"PYTHONPATH": str(ROOT)} | environ,
     )
-
-
-@pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory with a good configuration, and no overrides around."""
-    file = good_place(tmp_path)
-    file.write_text('[feed]\ntrades = "trades.csv" # recorded\n[paths]\ndata_dir = "state"\n')
-    for name in [name for name in os.environ if name.startswith("TAPESCAN_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
 
 
 Capture = pytest.CaptureFixture[str]

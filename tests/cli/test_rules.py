@@ -15,22 +15,16 @@ from engine.rules.stored import open_library
 from ipc.errors import ControlError, LockedError, NoAnswerError, NoEngineError
 from ipc.lock import DataLock
 from tests.cli.test_commands import Capture
-from tests.config.places import good_place
 from tests.rules.test_library import document
 from tools import rule_changes
 from tools.main import call
 
 
 @pytest.fixture
-def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory with a good configuration and a rule in a file."""
-    file = good_place(tmp_path)
-    file.write_text('[feed]\ntrades = "trades.csv"\n[paths]\ndata_dir = "state"\n')
-    for name in [name for name in os.environ if name.startswith("TAPESCAN_")]:
-        monkeypatch.delenv(name)
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "a.json").write_text(json.dumps(document("a")))
-    return tmp_path
+def place(place: Path) -> Path:
+    """The same with a rule in a file."""
+    (place / "a.json").write_text(json.dumps(document("a")))
+    return place
 
 
 def said(capsys: Capture, *arguments: str, code: int = 0) -> str:

@@ -93,8 +93,56 @@ class Recorded(Harness):
             pass
 
 
-class Life:
+class LiveRoles:
+    """The feed's and the bars role's own code over tables; the clocks are the test's.
+
+    STEP_NS: how far the clocks run between two turns. run: everybody behind bars.
+    """
+
+    STEP_NS: int
+    told: Config
+    hand: HandClocks
+    clock: EngineClock
+    tables: EngineTables
+    stamps: Stamps
+    feed: FeedStage
+    bars: _Bars
+    run: Any
+
+    def bars_role(self) -> _Bars:
+        """The bars role of a new process; nobody hears its words."""
+
+        def nothing(*_: object, **__: object) -> None:
+            return None
+
+        interval_ns = self.told.engine.interval_ms * 1_000_000
+        context: Any = SimpleNamespace(
+            log=SimpleNamespace(error=nothing, warning=nothing, info=nothing),
+            telemetry=SimpleNamespace(count=nothing, set=nothing),
+            wake=SimpleNamespace(notify=nothing),
+            progress=nothing,
+            shared=SimpleNamespace(
+                tables=self.tables, config=self.told, clock=self.clock,
+                stream=SimpleNamespace(live=True, interval_ns=interval_ns),
+            ),
+        )  # fmt: skip
+        return _Bars(context)
+
+    def turn(self) -> None:
+        """One turn of every role."""
+        self.hand.run(self.STEP_NS)
+        self.stamps.follow(self.feed)
+        self.feed.step()
+        if self.bars.step():
+            ring = self.tables.decisions
+            self.run.follow(ring.data[(ring.tail() - 1) & (ring.capacity - 1)].copy())
+
+
+class Life(LiveRoles):
     """One engine from its start to its death."""
+
+    STEP_NS = STEP
+    run: Recorded
 
     def __init__(
         self, place: Path, told: Config, hand: HandClocks, rules: tuple[Rule, ...], workers: int
@@ -114,7 +162,7 @@ class Life:
         self.place = place
         self.clock = EngineClock(self.tables.clock, hand.clocks)
         self.run = Recorded(self.tables, self.stream, place)
-        self.bars = _Bars(self._context())
+        self.bars = self.bars_role()
         self.stamps = Stamps(self.clock)
         provider = open_provider(
             told, self.stream.start_ns, self.stream.end_ns, session=self.tables.session
@@ -124,23 +172,6 @@ class Life:
             self.stamps.now_ns,
         )  # fmt: skip
         self.feed.recover()
-
-    def _context(self) -> Any:
-        """The bars role's context; nobody hears its words."""
-
-        def nothing(*_: object, **__: object) -> None:
-            return None
-
-        return SimpleNamespace(
-            log=SimpleNamespace(error=nothing, warning=nothing, info=nothing),
-            telemetry=SimpleNamespace(count=nothing, set=nothing),
-            wake=SimpleNamespace(notify=nothing),
-            progress=nothing,
-            shared=SimpleNamespace(
-                tables=self.tables, config=self.told, clock=self.clock,
-                stream=SimpleNamespace(live=True, interval_ns=self.stream.interval_ns),
-            ),
-        )  # fmt: skip
 
     @property
     def genesis(self) -> Genesis:
@@ -154,15 +185,6 @@ class Life:
     def told_of(self, event: str) -> list[dict[str, Any]]:
         """What the start said about something."""
         return [line for line in self.said if line["event"] == event]
-
-    def turn(self) -> None:
-        """One turn of every role."""
-        self.hand.run(STEP)
-        self.stamps.follow(self.feed)
-        self.feed.step()
-        if self.bars.step():
-            ring = self.tables.decisions
-            self.run.follow(ring.data[(ring.tail() - 1) & (ring.capacity - 1)].copy())
 
     def live(self, minutes: float) -> "Life":
         """Go on for so long; the recorder catches up at the end."""

@@ -2,13 +2,10 @@
 
 import random
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import msgspec
 import numpy as np
 
-from engine.bars.role import _Bars
 from engine.config.schema import Config
 from engine.domain import records
 from engine.feeds.registry import open_provider
@@ -19,6 +16,7 @@ from engine.replay.builder import Builder
 from engine.replay.genesis import Genesis, restore
 from engine.replay.tape import CYCLES, TapeReader
 from shm.engine_clock import EngineClock
+from tests.replay.lives import LiveRoles
 from tests.replay.market import (
     STREAM,
     Run,
@@ -35,24 +33,10 @@ WALL = 1_767_623_370 * SECOND
 STEP = SECOND // 20
 
 
-def silent() -> Any:
-    """A role's context whose words nobody hears."""
-    return SimpleNamespace(
-        log=SimpleNamespace(
-            error=lambda event, **told: None,
-            warning=lambda event, **told: None,
-            info=lambda event, **told: None,
-        ),
-        telemetry=SimpleNamespace(
-            count=lambda name, amount=1: None, set=lambda name, value: None
-        ),
-        wake=SimpleNamespace(notify=lambda key: None),
-        progress=lambda n: None,
-    )
+class LiveRun(LiveRoles):
+    """The roles over a recorded run, which kills them one by one and sends the machine to sleep."""
 
-
-class LiveRun:
-    """The feed's and the bars role's own code over a recorded run; the clocks are the test's."""
+    STEP_NS = STEP
 
     def __init__(self, told: Config, genesis: Genesis, tape: Path, workers: int) -> None:
         self.told = told
@@ -68,12 +52,7 @@ class LiveRun:
 
     def kill_bars(self) -> None:
         """Another process takes over."""
-        context = silent()
-        stream = SimpleNamespace(live=True, interval_ns=self.told.engine.interval_ms * 1_000_000)
-        context.shared = SimpleNamespace(
-            tables=self.tables, config=self.told, clock=self.clock, stream=stream
-        )
-        self.bars = _Bars(context)
+        self.bars = self.bars_role()
 
     def kill_feed(self) -> None:
         """Another process takes over."""
@@ -88,15 +67,6 @@ class LiveRun:
     def sleep(self, ns: int) -> None:
         self.hand.sleep(ns)
         self.slept_ns += ns
-
-    def turn(self) -> None:
-        """One turn of every role."""
-        self.hand.run(STEP)
-        self.stamps.follow(self.feed)
-        self.feed.step()
-        if self.bars.step():
-            ring = self.tables.decisions
-            self.run.follow(ring.data[(ring.tail() - 1) & (ring.capacity - 1)].copy())
 
 
 def live_config() -> Config:
