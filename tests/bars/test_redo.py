@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,17 @@ from engine.domain import records
 from engine.domain.tables import EngineTables
 from shm.fences import write_word
 from shm.words import WORD_STRIDE
-from tests.bars.floor import REGULAR, VOLUME_ONLY, Floor, admit, build, cancel, correction, trade
+from tests.bars.floor import (
+    REGULAR,
+    VOLUME_ONLY,
+    Floor,
+    admit,
+    at,
+    build,
+    cancel,
+    correction,
+    trade,
+)
 
 
 class KilledError(Exception):
@@ -34,6 +45,7 @@ def some_ticks(seed: int, seconds: float) -> list[np.void]:
         else:
             event = max(-30.0, when - float(rng.choice([0, 0, 0, 20, 70])))
             cond = int(rng.choice([REGULAR, REGULAR, VOLUME_ONLY]))
+            cond |= records.COND_CLOSE if i % 4 == 0 else 0
             price, size = 10 + int(rng.integers(8)), int(rng.integers(1, 9))
             ticks.append(trade(sym, event, price, size, cond, recv=when, id=i))
     ticks.insert(80, admit(3, times[79], "DDD"))
@@ -45,6 +57,7 @@ def world(seed: int) -> Floor:
     floor = Floor(build(history_bars=4, pool_trades=64, seconds=16, minutes=4, session_minutes=4))
     floor.tables.session["interval_ns"] = 2 * records.NS_PER_SECOND
     floor.tables.session["grace_ns"] = 0
+    floor.tables.session["close_ns"] = at(100)
     floor.publish(*some_ticks(seed, 240))
     floor.mark(None)
     return floor
@@ -60,7 +73,7 @@ def state(tables: EngineTables) -> list[bytes]:
     parts += [getattr(history, name).tobytes() for name in vars(history)]
     ring = tables.bar_ring
     parts += [part.tobytes() for part in ring.slices(0, ring.tail())]
-    parts.append(tables.names.raw.tobytes())
+    parts += [tables.names.raw.tobytes(), tables.closes.tobytes()]
     gates = [r.gate("bars") for r in (*tables.ticks.rings, tables.decisions)]
     return [*parts, repr(gates).encode()]
 
@@ -86,6 +99,18 @@ def kill_in_apply(floor: Floor, patch: pytest.MonkeyPatch) -> None:
         raise KilledError
 
     patch.setattr(stage_module, "apply_ticks", apply_some)
+
+
+def kill_in_the_closes(floor: Floor, patch: pytest.MonkeyPatch) -> None:
+    real, sizes = stage_module.note_closes, floor.tables.closes["size"]
+
+    def note_prices(*arguments: Any) -> None:
+        before = sizes.copy()
+        real(*arguments)
+        sizes[:] = before
+        raise KilledError
+
+    patch.setattr(stage_module, "note_closes", note_prices)
 
 
 def kill_after_apply(floor: Floor, patch: pytest.MonkeyPatch) -> None:
@@ -122,6 +147,7 @@ def kill_before_the_gates(floor: Floor, patch: pytest.MonkeyPatch) -> None:
 
 KILLS = (
     kill_in_apply,
+    kill_in_the_closes,
     kill_after_apply,
     kill_in_the_cell,
     kill_before_histories,
@@ -153,6 +179,7 @@ def test_a_killed_cycle_is_done_again_to_the_same_bytes(kill: Callable, soak: bo
             successor(killed)
             assert killed.stage.n == calm.stage.n
             assert state(killed.tables) == state(calm.tables), (kill, seed, calm.stage.n)
+        assert (calm.tables.closes["size"][:4] > 0).sum() >= 3
         head = calm.head
         assert head["late"] > 3 and head["cancels"] > 3 and head["corrections"] > 3
         assert head["unmatched"] < head["cancels"] + head["corrections"]
