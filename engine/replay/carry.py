@@ -9,6 +9,7 @@ from engine.domain.tables import EngineTables
 from engine.replay.genesis import Genesis, empty_arrays
 from engine.scan.cooldown import moved
 
+_QUIET_NS = 5 * 24 * 3600 * records.NS_PER_SECOND  # longer than any holiday weekend
 # Arrays with one entry per symbol that go on, and the axis of the symbols.
 _GO_ON = (
     ("rows", 0),
@@ -64,17 +65,15 @@ def _informed(listed: np.ndarray, reference: np.ndarray, at: np.ndarray) -> np.n
 def _staying(before: Genesis, capacity: int) -> np.ndarray:
     """Places of the symbols that go on: all of them, as long as there is room.
 
-    When tickers were refused, those that did not tick on the date that ends make room. More than
-    the capacity of now: those that ticked last go on.
+    When there is none, those that were quiet for days before the newest tick make room; of more
+    than the capacity those that ticked last go on.
     """
     ticked_ns = before.arrays["rows"]["tick_event_ns"]
-    staying = np.arange(len(ticked_ns))
-    if int(before.arrays["head"]["refused_capacity"][0]) > 0:
-        staying = staying[ticked_ns >= int(session_of(before)["start_ns"][0])]
-    if len(staying) > capacity:
-        newest_first = np.argsort(-ticked_ns[staying], kind="stable")
-        staying = np.sort(staying[newest_first[:capacity]])
-    return staying
+    if len(ticked_ns) < capacity:
+        return np.arange(len(ticked_ns))
+    newest_first = np.argsort(-ticked_ns, kind="stable")[:capacity]
+    lately = ticked_ns[newest_first] >= ticked_ns.max() - _QUIET_NS
+    return np.sort(newest_first[lately])
 
 
 def session_of(genesis: Genesis) -> np.ndarray:

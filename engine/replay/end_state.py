@@ -16,7 +16,7 @@ from engine.replay.genesis import Genesis, GenesisError, read, read_header, snap
 from engine.replay.open_stream import GENESIS_NAME, replaced
 
 END_STATE_NAME = "end_state.bin"
-_HEAD = ("t_ns", "closed_minute", "refused_capacity")  # of a head, what does not depend on workers
+_HEAD = ("t_ns", "closed_minute")  # of a head, what does not depend on workers
 
 
 def keep(
@@ -33,8 +33,7 @@ def keep(
     path = directory / GENESIS_NAME
     with path.open("rb") as file:
         header = read_header(file, path)
-    tickers, arrays = snapshot(tables, instants=False)
-    beat()
+    tickers, arrays = snapshot(tables, instants=False, beat=beat)
     head = np.zeros(1, records.CELL_HEAD)
     for field in _HEAD:
         head[field] = arrays["head"][field]

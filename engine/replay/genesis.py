@@ -9,6 +9,7 @@ import hashlib
 import io
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -71,33 +72,41 @@ def symbol_ids(count: int, workers: int, slice_rows: int) -> np.ndarray:
     return (order % workers) * slice_rows + order // workers
 
 
+def _silent() -> None:
+    """Nobody waits for a sign of life."""
+
+
 def snapshot(
-    tables: EngineTables, *, instants: bool = True
+    tables: EngineTables, *, instants: bool = True, beat: Callable[[], None] = _silent
 ) -> tuple[list[str], dict[str, np.ndarray]]:
     """Tickers in order and every array of state as of the published cycle. The trade pool is not
     carried over. instants: with prices and volumes per second and minute, which no other session
-    date has a use for."""
+    date has a use for. beat: called between the large ones."""
     named = sorted((ticker, symbol) for symbol, ticker in tables.names.all())
     tickers = [ticker for ticker, _ in named]
     ids = np.array([symbol for _, symbol in named], np.int64)
     slot = tables.cell.cells.published() % 4
     rows = tables.cell.rows[slot][ids]
     rows["pool_head"] = 0
-    history = tables.history
-    state = int(tables.indicators.words[0])
-    slots, bar_symbols = np.nonzero(history.bars["minute"][:, ids] >= 0)
     arrays = {
         "rows": rows,
         "head": tables.cell.heads[slot : slot + 1].copy(),
         "reference": tables.reference[ids],
         "closes": tables.closes[ids],
-        "bars": history.bars[slots, ids[bar_symbols]],
-        "bar_symbols": bar_symbols,
-        "indicator_state": tables.indicators.state[state & 1][ids],
-        "indicator_values": tables.indicators.values[state & 1][:, ids],
-        "indicator_closes": tables.indicators.closes[:, ids],
+    }
+    history, table = tables.history, tables.indicators
+    slots, places = np.nonzero(history.bars["minute"][:, ids] >= 0)
+    beat()
+    arrays |= {"bars": history.bars[slots, ids[places]], "bar_symbols": places}
+    beat()
+    copy = int(table.words[0]) & 1
+    arrays |= {
+        "indicator_state": table.state[copy][ids],
+        "indicator_values": table.values[copy][:, ids],
+        "indicator_closes": table.closes[:, ids],
         "cooldowns": export_cooldowns(tables, ids),
     }
+    beat()
     for name, stamp_name in _HISTORY if instants else ():
         stamps = getattr(history, stamp_name)
         valid = np.nonzero(stamps >= 0)[0]
