@@ -14,6 +14,15 @@ class TapeSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_on
         int,
         Meta(ge=0, le=3650, description="Days after which closed tapes are removed; 0: never."),
     ] = 30
+    finish_max_s: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=3000,
+            description="How long a start repeats the tape of a live stream that missed its roll; "
+            "if that is too short, the next begins without its state.",
+        ),
+    ] = 1200
 
 
 class LogSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):

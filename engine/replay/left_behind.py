@@ -47,7 +47,7 @@ def left_behind(config: Config, data_dir: Path, now_ns: int, log: Log) -> Genesi
     None when there is none or it cannot be gone on with: the log says why. Raises StorageError
     when alerts of the stream of before cannot be stored.
     """
-    state = _newest(data_dir, now_ns, log)
+    state = _newest(config, data_dir, now_ns, log)
     if state is None:
         return None
     header = state.header
@@ -60,7 +60,7 @@ def left_behind(config: Config, data_dir: Path, now_ns: int, log: Log) -> Genesi
     return state
 
 
-def _newest(data_dir: Path, now_ns: int, log: Log) -> Genesis | None:
+def _newest(config: Config, data_dir: Path, now_ns: int, log: Log) -> Genesis | None:
     """The end state of the stream that was begun last or, if it has none, of one before."""
     pointer, state = recall(data_dir), None
     try:
@@ -73,7 +73,7 @@ def _newest(data_dir: Path, now_ns: int, log: Log) -> Genesis | None:
         if state is not None and state.header.stream_id == pointer.stream_id:
             _end_tape(stream_directory(data_dir, pointer.stream_id) / TAPE_NAME)
             return state
-        return _made_again(pointer, data_dir, now_ns, log) or state
+        return _made_again(config, pointer, data_dir, now_ns, log) or state
     except StorageError:
         raise
     except EngineError as error:
@@ -112,7 +112,9 @@ def _end_tape(path: Path) -> None:
     writer.close()
 
 
-def _made_again(pointer: OpenStream, data_dir: Path, now_ns: int, log: Log) -> Genesis | None:
+def _made_again(
+    config: Config, pointer: OpenStream, data_dir: Path, now_ns: int, log: Log
+) -> Genesis | None:
     """The end state of a live stream that is over, from its genesis and tape; None for another."""
     directory = stream_directory(data_dir, pointer.stream_id)
     genesis = load(directory / GENESIS_NAME, pointer.genesis_sha256)
@@ -126,12 +128,14 @@ def _made_again(pointer: OpenStream, data_dir: Path, now_ns: int, log: Log) -> G
     try:
         if writer.gapped:
             raise TapeError("its tape has a gap")
-        return _finished(genesis, writer, data_dir, log)
+        return _finished(genesis, writer, data_dir, config.tape.finish_max_s, log)
     finally:
         writer.close()
 
 
-def _finished(genesis: Genesis, writer: TapeWriter, data_dir: Path, log: Log) -> Genesis:
+def _finished(
+    genesis: Genesis, writer: TapeWriter, data_dir: Path, within_s: float, log: Log
+) -> Genesis:
     """End a stream that was cut off: all that its tape holds, one last cycle at the roll, its end
     state, the end record. Killed on the way, it is done again from what is there then."""
     log.info("finishing", stream_id=genesis.header.stream_id, n=writer.last_n)
@@ -139,7 +143,8 @@ def _finished(genesis: Genesis, writer: TapeWriter, data_dir: Path, log: Log) ->
     tables = allocate(PrivateArena(), Sizes(**{**told, "workers": 1}), columns())
     restore(tables, genesis)
     directory = writer.path.parent
-    with repeated(tables, genesis.header.stream_id, directory, data_dir, log) as harness:
+    stream_id = genesis.header.stream_id
+    with repeated(tables, stream_id, directory, data_dir, log, within_s) as harness:
         if not harness.bars.ended:
             _last_cycle(harness, writer)
     state = keep(tables, directory, data_dir)
@@ -148,8 +153,8 @@ def _finished(genesis: Genesis, writer: TapeWriter, data_dir: Path, log: Log) ->
 
 
 def _last_cycle(harness: Harness, writer: TapeWriter) -> None:
-    """The cycle that the session rolls with: open minutes close. Nobody saw the market since the
-    cycle before: a gap begins there, so no rule fires on what was true then."""
+    """The cycle that the session rolls with: minutes that are over close. Nobody saw the market
+    since the cycle before: a gap begins there, so no rule fires on what was true then."""
     tables, n = harness.tables, harness.n
     session = tables.session[0]
     before = tables.decisions.copy(n - 1, n) if n else None

@@ -1,6 +1,7 @@
 """Repeats the tape of a stream into its tables; what it makes again goes to the stores, which
 ignore what they hold already."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 
 from engine.alerts.merge import MergedCycle
 from engine.domain.tables import EngineTables
+from engine.errors import EngineError
 from engine.replay.harness import Harness
 from engine.replay.open_stream import TAPE_NAME
 from engine.replay.recorder import bar_rows
@@ -64,23 +66,35 @@ class _Sinks:
         self._bars.close()
 
 
+class TooSlowError(EngineError):
+    """Raised when a tape could not be repeated in the time given."""
+
+
 @contextmanager
 def repeated(
-    tables: EngineTables, stream_id: str, directory: Path, data_dir: Path, log: Log
+    tables: EngineTables,
+    stream_id: str,
+    directory: Path,
+    data_dir: Path,
+    log: Log,
+    within_s: float = math.inf,
 ) -> Iterator[Harness]:
     """Every cycle on the tape in `directory`, done again at full speed over tables that hold the
     genesis.
 
     Gives the harness as it stands after them; whatever it does within the context goes to the
-    stores, too. Raises EngineError where the tape does not fit, StoreError.
+    stores, too. Raises EngineError where the tape does not fit, TooSlowError when it takes longer
+    than within_s, StoreError.
     """
     sinks = _Sinks(data_dir, stream_id, tables)
     harness = Harness(tables, stream_id, sinks.take)
     harness.on_bars = sinks.take_bars
-    said = clock.monotonic_ns()
+    begun = said = clock.monotonic_ns()
 
     def progress(n: int) -> None:
         nonlocal said
+        if clock.monotonic_ns() - begun > within_s * 1e9:
+            raise TooSlowError(f"its tape could not be repeated in {within_s:g} s")
         if clock.monotonic_ns() - said > _SAY_EVERY_NS:
             said = clock.monotonic_ns()
             log.info("resuming", n=n)

@@ -113,6 +113,7 @@ def test_a_live_run_with_suspends_and_kills_equals_the_backtest_of_its_tape(
     assert (np.diff(times) > 0).all()
     assert decisions["absent"].sum() + len(decisions) == (times[-1] - WALL) // (SECOND // 10)
     flagged = decisions["flags"] & records.DECISION_REANCHORED != 0
+    assert times[-1] == int(live.tables.session["roll_ns"][0]), "the roll is not slept over"
     assert flagged.sum() == sleeps + 1 == tape_module.info(tape)["reanchored"]
     assert decisions["absent"][~flagged].max() < 5, "a suspend is one decision"
     assert (flagged[1:] == (np.diff(decisions["anchor_ns"]) != 0)).all()

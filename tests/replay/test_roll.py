@@ -460,6 +460,17 @@ def test_a_clock_that_was_set_back_far_begins_anew(tmp_path: Path) -> None:
     assert after.stream.start_ns < machine.hand.wall_ns + SECOND
 
 
+def test_a_tape_that_takes_too_long_is_given_up_and_the_next_stream_begins(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, SHORT)
+    machine.start().live(1)
+    machine.hand.run(15 * HOUR)
+    tape = msgspec.structs.replace(machine.told.tape, finish_max_s=0)
+    after = machine.start(msgspec.structs.replace(machine.told, tape=tape))
+    assert reasons(after) == ["its tape could not be repeated in 0 s"]
+    assert nothing_known(after)
+    assert after.live(1).run.n > 50
+
+
 def test_a_damaged_end_state_is_made_again_from_the_tape(tmp_path: Path) -> None:
     machine = Machine(tmp_path, SHORT)
     machine.start().end()
