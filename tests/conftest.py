@@ -17,8 +17,8 @@ settings.register_profile("tapescan", deadline=None)
 settings.load_profile("tapescan")
 
 SOAK = os.environ.get("TAPESCAN_SOAK") == "1"
-# Tests here start, kill and time many processes: one after the other, whatever runs beside them.
-PROCESSES = ("kills", "engine", "ipc", "shm", "cli")
+# Tests here start and kill whole engines: the longest files, so they come first.
+ENGINES = ("kills", "engine")
 _TESTS = Path(__file__).parent
 
 
@@ -28,16 +28,15 @@ def soak() -> bool:
     return SOAK
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Groups for `pytest -n 2 --dist loadgroup`: the tests of processes, and every other file.
+    """Every file is a group for `pytest -n 2 --dist loadgroup`: what its tests share is made once.
 
-    The longest group comes first, or it would be what the other processor waits for at the end.
+    The longest groups come first, or they would be what the other processor waits for at the end.
     """
     for item in items:
-        place = item.path.relative_to(_TESTS)
-        group = "processes" if place.parts[0] in PROCESSES else place.as_posix()
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: item.path.relative_to(_TESTS).parts[0] not in PROCESSES)
+        item.add_marker(pytest.mark.xdist_group(item.path.relative_to(_TESTS).as_posix()))
+    items.sort(key=lambda item: item.path.relative_to(_TESTS).parts[0] not in ENGINES)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
