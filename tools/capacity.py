@@ -5,6 +5,8 @@ from typing import Any
 
 from engine.config import memory
 from engine.config.schema import Config
+from engine.config.stall import recorder_stall
+from engine.feeds.registry import is_live
 from engine.replay.builder import columns, sizes_of
 from engine.rules.cost import set_ns
 from engine.rules.files import load_rules
@@ -14,17 +16,20 @@ from shm.segments import room
 
 
 def report(config: Config) -> dict[str, Any]:
-    """Memory by group, processes, free room, rules and cycle estimate; raises RuleError."""
+    """Memory by group, processes, free room, what a live stream's rings outlast, rules and cycle
+    estimate; raises RuleError."""
     rules = load_rules(Path(config.rules.path), limits_of(config))
     sizes, asked = sizes_of(config), columns()
     # supervisor aside: the feeds, bars, indicators, scan workers, alerts, recorder, web
     keys = [f"role{number}" for number in range(sizes.feeds + sizes.workers + 5)]
     rows = memory.measure(sizes, asked, lambda arena: create_board(arena, keys))
+    is_recorded = is_live(config) and config.tape.record
     return {
         "memory": rows,
         "roles": len(keys),
         "process_bytes": memory.process_bytes(len(keys)),
         "room_bytes": min(room()),
         "rules": len(rules),
+        "stall": recorder_stall(config, sizes) if is_recorded else None,
         "cycle": memory.estimate_cycle(config, sizes, asked.metrics, len(rules), set_ns(rules)),
     }

@@ -8,11 +8,14 @@ from engine.config.schema import Config
 from ipc.policy import EXIT_BAD_CONFIG, EXIT_OK
 from tools.options import config_option, entry, load_config
 
+OUTLASTED = "recorder stall outlasted"
+
 
 @click.command("check-config")
 @config_option
 def check_config(config_path: str | None) -> int:
-    """Check configuration and rules; print the memory they take and an estimate of the cycle.
+    """Check configuration and rules; print the memory they take, how long a recorder may stand
+    still in a live stream, and an estimate of the cycle.
 
     Exit code 3 when something is refused, or when a cycle would take longer than the interval.
     """
@@ -29,7 +32,7 @@ def loaded_rules(count: int) -> str:
 
 
 def _memory(report: dict[str, Any]) -> None:
-    width = max(len(row.what) for row in report["memory"]) + 2
+    width = max(len(OUTLASTED), *(len(row.what) for row in report["memory"])) + 2
     click.echo("Shared memory")
     for row in report["memory"]:
         click.echo(f"  {row.what:<{width}}{row.nbytes / 1e6:>10.1f} MB")
@@ -40,8 +43,23 @@ def _memory(report: dict[str, Any]) -> None:
     click.echo(f"  {told:<{width}}{processes / 1e6:>10.1f} MB, about")
     room = report["room_bytes"]
     click.echo(f"  {'free on this machine':<{width}}{room / 1e6:>10.1f} MB")
+    stall = report["stall"]
+    if stall is not None:
+        told = f"{stall.seconds:>10.1f} s  at {stall.ticks_per_s:,.0f} ticks/s"
+        click.echo(f"  {OUTLASTED:<{width}}{told}, {stall.opening_s:.1f} s at the open")
     if total + processes > room:
         click.echo("warning: that is more than is free on this machine now.", err=True)
+    if stall is not None and stall.warned:
+        click.echo(f"warning: {_short(stall)}", err=True)
+
+
+def _short(stall: Any) -> str:
+    """What a ring too small for the rate costs, and what would do."""
+    told = (
+        f"a recorder that hangs is replaced within {stall.needed_s:.1f} s, but engine.ring_ticks "
+        f"lasts {stall.seconds:.1f} s: one hang or slow disk ends the recording"
+    )
+    return told + (f"; {stall.enough_ticks} would do." if stall.enough_ticks else ".")
 
 
 def _cycle(config: Config, report: dict[str, Any], where: str) -> int:

@@ -7,6 +7,7 @@ from engine.bars.stage import GATE, BarsStage
 from engine.config.running import Running
 from engine.domain import records
 from engine.domain.degraded import CLOCK_SKEW, skew_reason
+from engine.domain.sizes import RECORDER_SHARE
 from engine.domain.tables import FLOW_UNRECORDED
 from ipc.roles import RoleContext
 from shm import clock
@@ -16,7 +17,6 @@ from shm.words import WORD_STRIDE
 _IDLE_S = 0.02
 _BLOCKED_S = 0.002
 _SAY_NS = 5_000_000_000
-_TOO_FAR = 3 / 4  # of a ring: live, a recorder that far behind us is overtaken
 _RECORDER = "recorder"
 
 
@@ -70,7 +70,8 @@ class _Bars:
         tables = self.tables
         ours = [*tables.ticks.rings, tables.decisions]
         behind = tables.bar_ring.free() < tables.sizes.bar_events or any(
-            ring.gate(GATE) - ring.gate(_RECORDER) > ring.capacity * _TOO_FAR for ring in ours
+            ring.gate(GATE) - ring.gate(_RECORDER) > ring.capacity * RECORDER_SHARE
+            for ring in ours
         )
         if behind:
             for ring in (*ours, tables.bar_ring):

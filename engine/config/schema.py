@@ -49,7 +49,8 @@ class EngineSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_
         Meta(
             ge=1 << 12,
             le=1 << 24,
-            description="Ticks a feed's ring holds; a power of two.",
+            description="Ticks a feed's ring holds; a power of two. Live, it has to last while the "
+            "disk of the recorder stalls.",
             extra={"power_of_two": True},
         ),
     ] = 1 << 18

@@ -2,6 +2,9 @@
 
 import dataclasses
 
+# Of a ring: live, a recorder that is farther behind bars than this is overtaken.
+RECORDER_SHARE = 3 / 4
+
 
 @dataclasses.dataclass(frozen=True)
 class Sizes:

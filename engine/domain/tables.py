@@ -21,6 +21,7 @@ from shm.ring import Ring, RingFamily
 from shm.words import WORD_STRIDE, words
 
 CELL_SLOTS = 4
+DECISIONS = 1 << 12  # the decision ring holds so many
 RULES_SLOTS = 4
 
 # Gates of the rings: a writer never overtakes them.
@@ -233,7 +234,7 @@ def allocate(arena: Arena, sizes: Sizes, columns: Columns) -> EngineTables:
         ticks=RingFamily.create(
             arena, "ticks", records.TICK, sizes.ring_ticks, TICK_GATES, sizes.feeds
         ),
-        decisions=Ring.create(arena, "decisions", records.DECISION, 1 << 12, DECISION_GATES),
+        decisions=Ring.create(arena, "decisions", records.DECISION, DECISIONS, DECISION_GATES),
         bar_ring=Ring.create(
             arena, "bar_ring", records.BAR_EVENT, _power_of_two(2 * sizes.bar_events), BAR_GATES
         ),

@@ -64,6 +64,8 @@ def bar_rows(tables: EngineTables, stream_id: str, events: np.ndarray) -> list[B
 class RecorderStage:
     """Takes whole cycles from the decision ring, makes them durable, then moves its gates.
 
+    One block with one sync for as many cycles as wait: what comes in while the disk is slow lies in
+    the rings and is the next block, so that a slow disk makes blocks larger, not the recorder late.
     writer None: nothing is recorded (tape.record = false) and the gates just move.
     unrecorded: the tape was given up; the stream goes on without it. failures: sentences that
     nobody has told yet. store_failed: the bar store has to be opened again (`use_store`).

@@ -126,6 +126,34 @@ def test_a_bad_file_is_refused_with_3_by_the_real_program(place: Path) -> None:
     )
 
 
+def test_check_config_says_how_long_a_live_stream_outlasts_a_recorder_that_stands_still(
+    place: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert call(["check-config"]) == 0
+    said = capsys.readouterr()
+    assert "outlasted" not in said.out, "a replay waits for its recorder"
+    monkeypatch.setenv("TAPESCAN_ENGINE__CAPACITY", "500")
+    monkeypatch.setenv("TAPESCAN_FEED__PROVIDER", "simulator")
+    monkeypatch.setenv("TAPESCAN_SIMULATOR__SYMBOLS", "500")
+    monkeypatch.setenv("TAPESCAN_SIMULATOR__CLOCK", "live")
+    assert call(["check-config"]) == 0
+    said = capsys.readouterr()
+    assert "recorder stall outlasted 9.6 s at 20,000 ticks/s, 1.4 s at the open" in " ".join(
+        said.out.split()
+    )
+    assert "warning" not in said.err
+    monkeypatch.setenv("TAPESCAN_SIMULATOR__TICKS_PER_S", "50000")
+    assert call(["check-config"]) == 0
+    assert capsys.readouterr().err == (
+        "warning: a recorder that hangs is replaced within 6.5 s, but engine.ring_ticks lasts "
+        "3.7 s: one hang or slow disk ends the recording; 524288 would do.\n"
+    )
+    monkeypatch.setenv("TAPESCAN_TAPE__RECORD", "false")
+    assert call(["check-config"]) == 0
+    said = capsys.readouterr()
+    assert "outlasted" not in said.out + said.err, "there is no recording to lose"
+
+
 def test_status_without_an_engine_says_so(place: Path, capsys: Capture) -> None:
     assert call(["status"]) == 1
     assert "No engine has run on" in capsys.readouterr().out
