@@ -19,7 +19,9 @@ def reasons(
     """
     found = []
     if flags & DECISION_UNRECORDED:
-        found.append("The recorder fell behind: this stream is no longer recorded.")
+        found.append(
+            "The recorder fell behind: this stream is no longer recorded, the next one is again."
+        )
     if flags & DECISION_LAGGING:
         found.append("A feed lags: the last cycle was decided without waiting for it.")
     found += [refused_reason(role, errno) for role, errno in refused.items() if errno]

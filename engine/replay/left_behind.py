@@ -24,8 +24,9 @@ from engine.replay.open_stream import (
     recall,
     stream_directory,
 )
+from engine.replay.outrun import close_outrun
 from engine.replay.repeat import repeated
-from engine.replay.tape import TapeError, TapeReader, TapeWriter
+from engine.replay.tape import TapeError, TapeWriter
 from engine.storage.errors import StorageError
 from ipc.logs import Log
 from shm.arena import PrivateArena
@@ -71,7 +72,7 @@ def _newest(config: Config, data_dir: Path, now_ns: int, log: Log) -> Genesis | 
         return state
     try:
         if state is not None and state.header.stream_id == pointer.stream_id:
-            _end_tape(stream_directory(data_dir, pointer.stream_id) / TAPE_NAME)
+            _end_tape(pointer.stream_id, data_dir)
             return state
         return _made_again(config, pointer, data_dir, now_ns, log) or state
     except StorageError:
@@ -100,16 +101,17 @@ def _seed(config: dict[str, object]) -> int | None:
     return seed
 
 
-def _end_tape(path: Path) -> None:
+def _end_tape(stream_id: str, data_dir: Path) -> None:
     """Tell a tape that it has ended: the engine may have died when the state was kept already."""
+    path = stream_directory(data_dir, stream_id) / TAPE_NAME
     if not path.exists():
         return
-    with TapeReader(path) as reader:
-        stream_id = reader.header.stream_id
     writer = TapeWriter(path, stream_id)
-    if not writer.gapped:
-        writer.end()
-    writer.close()
+    try:
+        if not writer.gapped and not close_outrun(writer, stream_id, data_dir):
+            writer.end()
+    finally:
+        writer.close()
 
 
 def _made_again(
@@ -126,6 +128,8 @@ def _made_again(
         raise TapeError("it has no tape")
     writer = TapeWriter(directory / TAPE_NAME, pointer.stream_id)
     try:
+        if outrun := close_outrun(writer, pointer.stream_id, data_dir):
+            raise TapeError(outrun)
         if writer.gapped:
             raise TapeError("its tape has a gap")
         return _finished(genesis, writer, data_dir, config.tape.finish_max_s, log)

@@ -29,11 +29,12 @@ from engine.replay.open_stream import (
     stream_directory,
     write_durably,
 )
+from engine.replay.outrun import close_outrun
 from engine.replay.repeat import repeated
 from engine.replay.tape import TapeError, TapeReader, TapeWriter, create_tape
 from engine.rules.compiler import CompiledRules
 from engine.rules.pack import pack
-from engine.storage.sqlite import SqliteAlertStore, SqliteBarStore
+from engine.storage.sqlite import ALERTS_NAME, SqliteAlertStore, SqliteBarStore
 from ipc.logs import Log
 from shm.clock import Clocks
 from shm.engine_clock import EngineClock
@@ -83,7 +84,7 @@ def _resumable(
         elif genesis.header.config != alert_config(config):
             why = "the configuration has changed"
         else:
-            why = _why_closed(directory / TAPE_NAME, pointer.stream_id)
+            why = _why_closed(directory / TAPE_NAME, pointer.stream_id, data_dir)
             if not why:
                 return pointer, genesis
     except EngineError as error:
@@ -92,13 +93,18 @@ def _resumable(
     return None
 
 
-def _why_closed(path: Path, stream_id: str) -> str:
+def _why_closed(path: Path, stream_id: str, data_dir: Path) -> str:
     """Why a tape cannot be gone on with, empty when it can; cuts what a crash left torn. Raises
     TapeError when it is damaged: better now than when half of it is in the tables."""
     if not path.exists():
         return "it has no tape"
     writer = TapeWriter(path, stream_id)
-    writer.close()
+    try:
+        outrun = close_outrun(writer, stream_id, data_dir)
+    finally:
+        writer.close()
+    if outrun:
+        return outrun
     if writer.ended:
         return "it was ended in order"
     if writer.gapped:
@@ -182,7 +188,7 @@ def _new_id(told: str, data_dir: Path) -> str:
 def _has_been(stream_id: str, data_dir: Path) -> bool:
     """True when a stream of this id has a cycle on tape or an alert in the store. A tape that
     cannot be read, say one in an older format, is not written over."""
-    tape, alerts = stream_directory(data_dir, stream_id) / TAPE_NAME, data_dir / "alerts.db"
+    tape, alerts = stream_directory(data_dir, stream_id) / TAPE_NAME, data_dir / ALERTS_NAME
     if tape.exists() and _holds_something(tape):
         return True
     if not alerts.exists():

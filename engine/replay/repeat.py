@@ -3,7 +3,7 @@ ignore what they hold already."""
 
 import math
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from engine.replay.open_stream import TAPE_NAME
 from engine.replay.recorder import bar_rows
 from engine.replay.tape import TapeReader
 from engine.storage.ports import StoredAlert
-from engine.storage.sqlite import SqliteAlertStore, SqliteBarStore
+from engine.storage.sqlite import ALERTS_NAME, SqliteAlertStore, SqliteBarStore
 from ipc.logs import Log
 from shm import clock
 
@@ -29,8 +29,10 @@ class _Sinks:
     _BATCH = 1000
 
     def __init__(self, data_dir: Path, stream_id: str, tables: EngineTables) -> None:
-        self._alerts = SqliteAlertStore(data_dir / "alerts.db")
-        self._bars = SqliteBarStore(data_dir / "bars.db")
+        with ExitStack() as opened:
+            self._alerts = opened.enter_context(closing(SqliteAlertStore(data_dir / ALERTS_NAME)))
+            self._bars = opened.enter_context(closing(SqliteBarStore(data_dir / "bars.db")))
+            self._opened = opened.pop_all()
         self._stream_id = stream_id
         self._tables = tables
         self._waiting: list[StoredAlert] = []
@@ -50,20 +52,20 @@ class _Sinks:
                 )
             )
         if len(self._waiting) >= self._BATCH:
-            self._flush()
+            self.flush()
 
     def take_bars(self, events: np.ndarray) -> None:
         self._bars.upsert(bar_rows(self._tables, self._stream_id, events))
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Store the alerts that wait."""
         if self._waiting:
             self._alerts.append(self._waiting)
             self._waiting = []
 
     def close(self) -> None:
-        self._flush()
-        self._alerts.close()
-        self._bars.close()
+        """Close both stores, the second even if the first cannot be."""
+        self._opened.close()
 
 
 class TooSlowError(EngineError):
@@ -84,11 +86,9 @@ def repeated(
 
     Gives the harness as it stands after them; whatever it does within the context goes to the
     stores, too. Raises EngineError where the tape does not fit, TooSlowError when it takes longer
-    than within_s, StoreError.
+    than within_s, StoreError. The stores are closed then, too, without the alerts that still wait,
+    as the tape makes them again; but when time has run out, nobody tries again: they are stored.
     """
-    sinks = _Sinks(data_dir, stream_id, tables)
-    harness = Harness(tables, stream_id, sinks.take)
-    harness.on_bars = sinks.take_bars
     begun = said = clock.monotonic_ns()
 
     def progress(n: int) -> None:
@@ -99,7 +99,14 @@ def repeated(
             said = clock.monotonic_ns()
             log.info("resuming", n=n)
 
-    with TapeReader(directory / TAPE_NAME) as reader:
-        harness.run_tape(reader.blocks(), progress)
-    yield harness
-    sinks.close()
+    with closing(_Sinks(data_dir, stream_id, tables)) as sinks:
+        harness = Harness(tables, stream_id, sinks.take)
+        harness.on_bars = sinks.take_bars
+        try:
+            with TapeReader(directory / TAPE_NAME) as reader:
+                harness.run_tape(reader.blocks(), progress)
+        except TooSlowError:
+            sinks.flush()
+            raise
+        yield harness
+        sinks.flush()

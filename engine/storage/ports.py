@@ -58,6 +58,9 @@ class AlertReader(Protocol):
     def count(self, stream_id: str | None = None) -> int:
         """Number of alerts of one stream, or of all."""
 
+    def last_n(self, stream_id: str) -> int:
+        """The newest cycle of a stream that an alert is of, 0 when there is none."""
+
     def texts(self, stream_id: str) -> Iterator[bytes]:
         """Canonical JSON of every alert of a stream, in order of (n, rule id, symbol)."""
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from engine.storage.database import Database
 from engine.storage.ports import AlertAt, BarRow, MinuteVolume, StoredAlert
 
+ALERTS_NAME = "alerts.db"
 _ALERT = (
     "alert_id, stream_id, n, t_ns, rule_id, symbol, json, "
     "recv_ns, decided_ns, committed_ns, stored_ns"
@@ -124,6 +125,11 @@ class SqliteAlertReader:
         """See AlertReader.count."""
         where, values = ("", ()) if stream_id is None else (" WHERE stream_id = ?", (stream_id,))
         return int(self._database.rows("read", f"SELECT count(*) FROM alert{where}", values)[0][0])
+
+    def last_n(self, stream_id: str) -> int:
+        """See AlertReader.last_n."""
+        sql = "SELECT coalesce(max(n), 0) FROM alert WHERE stream_id = ?"
+        return int(self._database.rows("read", sql, (stream_id,))[0][0])
 
     def texts(self, stream_id: str) -> Iterator[bytes]:
         """See AlertReader.texts."""

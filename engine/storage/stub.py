@@ -63,6 +63,11 @@ class MemoryAlertStore:
         """See AlertReader.count."""
         return sum(stream_id in (None, row.alert.stream_id) for row in self._rows)
 
+    def last_n(self, stream_id: str) -> int:
+        """See AlertReader.last_n."""
+        mine = (row.alert.n for row in self._rows if row.alert.stream_id == stream_id)
+        return max(mine, default=0)
+
     def texts(self, stream_id: str) -> Iterator[bytes]:
         """See AlertReader.texts."""
         mine = [row.alert for row in self._rows if row.alert.stream_id == stream_id]

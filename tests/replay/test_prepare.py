@@ -13,14 +13,23 @@ import pytest
 from engine.config.schema import Config, FeedSection, MarketSection
 from engine.domain.stream import StreamInfo
 from engine.domain.tables import FLOW_ALERTED_N, FLOW_DURABLE_N, EngineTables
+from engine.errors import EngineError
 from engine.feeds.registry import open_provider
 from engine.feeds.stage import FeedStage
 from engine.replay.builder import Builder
+from engine.replay.genesis import load, restore
+from engine.replay.harness import Harness
 from engine.replay.open_stream import forget, recall
 from engine.replay.prepare import prepare
+from engine.replay.repeat import repeated
 from engine.replay.tape import TapeWriter
 from engine.rules.model import Rule
-from engine.storage.sqlite import SqliteAlertReader, SqliteBarReader
+from engine.storage.sqlite import (
+    SqliteAlertReader,
+    SqliteAlertStore,
+    SqliteBarReader,
+    SqliteBarStore,
+)
 from ipc.logs import Log
 from shm.engine_clock import EngineClock
 from shm.fences import read_word
@@ -285,3 +294,41 @@ def test_a_stream_whose_tape_is_damaged_is_not_gone_on_with(start: Start) -> Non
     assert start()[0].stream_id != first.stream_id
     assert "is damaged at byte" in start.reason
     assert tape.read_bytes() == content
+
+
+@pytest.mark.parametrize("where", ["on the tape", "after it"])
+def test_the_stores_are_closed_even_when_repeating_a_stream_fails(
+    start: Start, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    first, tables = start()
+    crash_at(first, tables, 60)
+    closed: list[str] = []
+    for kind in (SqliteAlertStore, SqliteBarStore):
+        real = kind.close
+
+        def close(self: Any, real: Callable[[Any], None] = real) -> None:
+            closed.append(type(self).__name__)
+            real(self)
+
+        monkeypatch.setattr(kind, "close", close)
+    if where == "on the tape":
+        monkeypatch.setattr(Harness, "run_tape", broken)
+    tables = tables_of(TOLD)
+    restore(tables, load(Path(first.directory) / "genesis.bin", first.genesis_sha256))
+    with (
+        Path(os.devnull).open("wb") as quiet,
+        pytest.raises(EngineError, match="broken off"),
+        repeated(
+            tables, first.stream_id, Path(first.directory), start.place,
+            Log("test", fd=quiet.fileno()),
+        ),
+    ):
+        broken()
+    assert sorted(closed) == ["SqliteAlertStore", "SqliteBarStore"]
+    monkeypatch.undo()
+    again, _ = start()
+    assert again.resumed_n == 60
+
+
+def broken(*_: object) -> None:
+    raise EngineError("broken off")

@@ -31,6 +31,7 @@ def test_a_new_store_is_empty(store: AlertStore) -> None:
     assert store.after(0, 10) == []
     assert store.get("id-1") is None
     assert list(store.texts("s1")) == []
+    assert store.last_n("s1") == 0
     assert store.append([]) == 0
 
 
@@ -94,6 +95,11 @@ def test_a_resuming_reader_sees_every_alert_once_in_order(store: AlertStore) -> 
             assert position < rows[0].position
             position = rows[-1].position
     assert seen == [f"id-{i}" for i in range(20)]
+
+
+def test_the_newest_cycle_of_a_stream_is_that_of_its_alerts_alone(store: AlertStore) -> None:
+    store.append([alert(1, n=7), alert(2, n=12), alert(3, n=9), alert(4, n=40, stream_id="s2")])
+    assert (store.last_n("s1"), store.last_n("s2"), store.last_n("s3")) == (12, 40, 0)
 
 
 def test_texts_come_in_canonical_order_of_cycle_rule_and_symbol(store: AlertStore) -> None:
