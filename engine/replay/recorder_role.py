@@ -44,6 +44,8 @@ class _Recorder:
         self.running: Running = ctx.shared
         self.stage = _stage(ctx)
         self._asked = False
+        # A block that the one before died over, waiting for a slow disk, is progress.
+        ctx.progress(self.stage.durable_n)
         self._tell()
 
     def step(self) -> bool:
