@@ -11,14 +11,18 @@ from engine.replay.builder import columns, sizes_of
 from engine.rules.cost import set_ns
 from engine.rules.files import load_rules
 from engine.rules.limits import limits_of
+from engine.rules.stored import foresee
 from ipc.telemetry import create_board
 from shm.segments import room
 
 
 def report(config: Config) -> dict[str, Any]:
-    """Memory by group, processes, free room, what a live stream's rings outlast, rules and cycle
-    estimate; raises RuleError."""
+    """Memory by group, processes, free room, what a live stream's rings outlast, the rules that a
+    start would have and those stored, cycle estimate; raises RuleError, StorageError."""
+    stored = foresee(config, Path(config.paths.data_dir))
     rules = load_rules(Path(config.rules.path), limits_of(config))
+    if stored is not None:
+        rules = stored.rules
     sizes, asked = sizes_of(config), columns()
     # supervisor aside: the feeds, bars, indicators, scan workers, alerts, recorder, web
     keys = [f"role{number}" for number in range(sizes.feeds + sizes.workers + 5)]
@@ -30,6 +34,7 @@ def report(config: Config) -> dict[str, Any]:
         "process_bytes": memory.process_bytes(len(keys)),
         "room_bytes": min(room()),
         "rules": len(rules),
+        "stored": stored,
         "stall": recorder_stall(config, sizes) if is_recorded else None,
         "cycle": memory.estimate_cycle(config, sizes, asked.metrics, len(rules), set_ns(rules)),
     }

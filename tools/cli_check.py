@@ -14,15 +14,18 @@ OUTLASTED = "recorder stall outlasted"
 @click.command("check-config")
 @config_option
 def check_config(config_path: str | None) -> int:
-    """Check configuration and rules; print the memory they take, how long a recorder may stand
-    still in a live stream, and an estimate of the cycle.
+    """Check configuration and rules, those that are stored, too; print the memory they take, how
+    long a recorder may stand still in a live stream, and an estimate of the cycle.
 
     Exit code 3 when something is refused, or when a cycle would take longer than the interval.
+    Nothing is changed.
     """
     loaded = load_config(config_path)
     where = str(loaded.path) if loaded.path is not None else "built-in defaults"
     report: dict[str, Any] = entry("tools.capacity:report")(loaded.config)
     _memory(report)
+    if report["stored"] is not None:
+        _stored(report["stored"])
     return _cycle(loaded.config, report, where)
 
 
@@ -60,6 +63,18 @@ def _short(stall: Any) -> str:
         f"lasts {stall.seconds:.1f} s: one hang or slow disk ends the recording"
     )
     return told + (f"; {stall.enough_ticks} would do." if stall.enough_ticks else ".")
+
+
+def _stored(found: Any) -> None:
+    """The rules in the store, and what rules.path does to them at a start."""
+    told = f"{loaded_rules(found.enabled + found.disabled)}, {found.enabled} enabled, " \
+           f"{found.disabled} disabled"
+    click.echo(f"Stored in {found.path}: {told}; they {'do not ' if found.faults else ''}compile.")
+    for fault in found.faults:
+        click.echo(f"warning: {fault}", err=True)
+    if found.changes:
+        changes = "1 change" if found.changes == 1 else f"{found.changes} changes"
+        click.echo(f"A start takes in rules.path: {changes}.")
 
 
 def _cycle(config: Config, report: dict[str, Any], where: str) -> int:

@@ -36,6 +36,11 @@ def wal_is_safe(version: str) -> bool:
     return any(number[:2] == fixed[:2] and number >= fixed for fixed in _BACKPORTS)
 
 
+def logs_of(path: Path) -> tuple[Path, Path]:
+    """The logs that lie beside a file which is open, or was not closed in order."""
+    return path.with_name(path.name + "-wal"), path.with_name(path.name + "-journal")
+
+
 class Database:
     """One SQLite file. A writer creates and migrates it, a reader only looks.
 
@@ -69,9 +74,14 @@ class Database:
         return database
 
     @classmethod
-    def reader(cls, path: Path, name: str) -> "Database":
-        """Open mode=ro. Raises StoreError (absent, unreadable), MigrationError (not our schema)."""
-        database = cls._open(path, apsw.SQLITE_OPEN_READONLY, None)
+    def reader(cls, path: Path, name: str, *, briefly: bool = False) -> "Database":
+        """Open mode=ro. Raises StoreError (absent, unreadable), MigrationError (not our schema).
+
+        briefly: for a look at a file that nobody has open, closed again at once: it makes no log
+        beside the file, and would not notice one that is begun meanwhile.
+        """
+        at_rest = briefly and not any(log.exists() for log in logs_of(path))
+        database = cls._open(path, apsw.SQLITE_OPEN_READONLY, None, at_rest)
         with database.closing_on_error(), database.guard("open"):
             todo = pending(path, name, read_ledger(database._connection), load(name))
             if todo:
@@ -80,14 +90,16 @@ class Database:
         return database
 
     @classmethod
-    def _open(cls, path: Path, flags: int, vfs: str | None) -> "Database":
+    def _open(
+        cls, path: Path, flags: int, vfs: str | None, at_rest: bool = False
+    ) -> "Database":
         version = apsw.sqlitelibversion()
         if not wal_is_safe(version):
             reason = f"SQLite {version} can lose commits; 3.51.3, 3.50.7 or 3.44.6 is needed"
             raise StoreError(path, reason, final=True)
         uri = "file:" + urllib.parse.quote(str(path.absolute()))
         if flags & apsw.SQLITE_OPEN_READONLY:
-            uri += "?mode=ro"
+            uri += "?mode=ro" + "&immutable=1" * at_rest
         try:
             connection = apsw.Connection(uri, flags=flags | apsw.SQLITE_OPEN_URI, vfs=vfs)
             connection.set_busy_timeout(5000)

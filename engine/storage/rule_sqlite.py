@@ -53,10 +53,13 @@ def _version(row: tuple[Any, ...]) -> RuleVersion:
 
 
 class SqliteRuleReader:
-    """RuleReader on a file that another process writes, opened mode=ro."""
+    """RuleReader on a file that another process writes, opened mode=ro.
 
-    def __init__(self, path: Path) -> None:
-        self._database = Database.reader(path, "app")
+    briefly: see Database.reader.
+    """
+
+    def __init__(self, path: Path, *, briefly: bool = False) -> None:
+        self._database = Database.reader(path, "app", briefly=briefly)
 
     def newest(self) -> list[RuleVersion]:
         """See RuleReader.newest."""
