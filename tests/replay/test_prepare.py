@@ -21,7 +21,7 @@ from engine.replay.genesis import load, restore
 from engine.replay.harness import Harness
 from engine.replay.open_stream import forget, recall
 from engine.replay.prepare import prepare
-from engine.replay.repeat import repeated
+from engine.replay.repeat import TooSlowError, repeated
 from engine.replay.tape import TapeWriter
 from engine.rules.model import Rule
 from engine.storage.sqlite import (
@@ -332,3 +332,30 @@ def test_the_stores_are_closed_even_when_repeating_a_stream_fails(
 
 def broken(*_: object) -> None:
     raise EngineError("broken off")
+
+
+def test_what_was_repeated_before_time_ran_out_is_stored(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, tables = start()
+    alerts = crash_at(first, tables, 60)
+    real = Harness.run_tape
+
+    def late(self: Harness, *given: Any) -> bool:
+        real(self, *given)
+        raise TooSlowError("its tape could not be repeated in 0 s")
+
+    monkeypatch.setattr(Harness, "run_tape", late)
+    tables = tables_of(TOLD)
+    directory = Path(first.directory)
+    restore(tables, load(directory / "genesis.bin", first.genesis_sha256))
+    with (
+        Path(os.devnull).open("wb") as quiet,
+        pytest.raises(TooSlowError),
+        repeated(
+            tables, first.stream_id, directory, start.place, Log("test", fd=quiet.fileno())
+        ),
+    ):
+        pass
+    assert 0 < len(alerts) < 1000, "fewer than are stored at a time"
+    assert list(SqliteAlertReader(start.place / "alerts.db").texts(first.stream_id)) == alerts
