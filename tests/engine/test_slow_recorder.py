@@ -51,23 +51,40 @@ def same_alerts(engine: Rig, tape: Path) -> list[bytes]:
     return again
 
 
-def test_a_live_recorder_outlasts_a_stall_is_overtaken_by_a_longer_one_and_begins_anew(
-    tmp_path: Path,
-) -> None:
+@contextmanager
+def live(place: Path, name: str, ring_ticks: int) -> Iterator[Rig]:
+    """A live engine whose recorder has begun to record alerts."""
     with rig(
-        tmp_path, "slow", provider="simulator", simulator=SIMULATOR, supervisor=PATIENCE,
+        place, name, provider="simulator", simulator=SIMULATOR, supervisor=PATIENCE,
         history_dates=[], start="", end="",
     ) as engine:  # fmt: skip
         text = engine.config.read_text()
-        engine.config.write_text(text.replace("[engine]\n", "[engine]\nring_ticks = 32768\n"))
+        ring = f"[engine]\nring_ticks = {ring_ticks}\n"
+        engine.config.write_text(text.replace("[engine]\n", ring))
         engine.start()
         until(lambda: len(engine.alerts()) > 3, engine)
+        yield engine
+
+
+def test_a_stall_that_the_ring_holds_leaves_no_trace(tmp_path: Path) -> None:
+    with live(tmp_path, "slow", 1 << 20) as engine:
         with still(engine):
             go_on(engine, 20)
-        until(lambda: len(engine.alerts()) > 6, engine)
+        before = len(engine.alerts())
+        until(lambda: len(engine.alerts()) > before, engine)
         assert not status(engine)[1]["degraded"]
-        (first,) = tapes(engine)
-        assert tape_info(first)["state"] == "open"
+        assert engine.stop() == 0
+        (tape,) = tapes(engine)
+        told = tape_info(tape)
+        assert (told["state"], told["cycles"]) == ("open", told["last_n"])
+        assert same_alerts(engine, tape) == engine.alerts()
+        assert not events(engine, "recording_failed")
+
+
+def test_a_longer_stall_is_told_and_marked_where_it_begins_and_the_next_stream_is_recorded(
+    tmp_path: Path,
+) -> None:
+    with live(tmp_path, "slower", 1 << 15) as engine:
         with still(engine):
             until(lambda: events(engine, "unrecorded"), engine)
             overtaken_n = cycle(engine)
@@ -75,12 +92,15 @@ def test_a_live_recorder_outlasts_a_stall_is_overtaken_by_a_longer_one_and_begin
             before = len(engine.alerts())
             until(lambda: len(engine.alerts()) > before, engine)
         until(lambda: events(engine, "recording_failed"), engine)
+        (first,) = tapes(engine)
         told = tape_info(first)
         assert told["state"] == "has a gap"
         assert told["cycles"] == told["last_n"] < overtaken_n
         assert 0 < len(same_alerts(engine, first)) < len(engine.alerts())
         assert not events(engine, "replacing")
         assert engine.stop() == 0
+        text = engine.config.read_text()
+        engine.config.write_text(text.replace("ring_ticks = 32768", "ring_ticks = 1048576"))
         engine.start()
         go_on(engine, 20)
         assert not status(engine)[1]["degraded"]
