@@ -13,7 +13,7 @@ from shm.clock import monotonic_ns
 if TYPE_CHECKING:
     from ipc.supervisor import Supervisor
 
-ANSWER_NS = 12_000_000_000
+ANSWER_NS = 60_000_000_000  # to take in tens of thousands of rules on a busy machine
 
 
 @dataclasses.dataclass(frozen=True)

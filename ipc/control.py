@@ -145,7 +145,7 @@ def _with_short_name(path: Path, use: Any) -> None:
         os.close(directory)
 
 
-def ask(data_dir: Path, command: str, timeout_s: float = 15.0, **arguments: object) -> Any:
+def ask(data_dir: Path, command: str, timeout_s: float = 65.0, **arguments: object) -> Any:
     """Send a command to the engine of that data directory and return its result.
 
     Raises ControlError with the engine's sentence, NoEngineError, NoAnswerError.
