@@ -15,6 +15,7 @@ import mmap
 import os
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
@@ -208,15 +209,18 @@ class TapeWriter:
             raise TapeError(f"the tape {path} cannot be opened: {error.strerror}.") from error
 
     def _open(self, stream_id: str) -> None:
-        self._file = self.path.open("r+b", buffering=0)
-        found = _read_header(self._file, self.path)
-        if found.stream_id != stream_id:
-            raise TapeError(f"{self.path} belongs to stream {found.stream_id}, not to {stream_id}.")
-        self._end = self._file.tell()
-        self._take_blocks()
-        self._file.truncate(self._end)
-        self._file.seek(self._end)
-        os.fdatasync(self._file.fileno())
+        with ExitStack() as closing_on_error:
+            self._file = closing_on_error.enter_context(self.path.open("r+b", buffering=0))
+            found = _read_header(self._file, self.path)
+            if found.stream_id != stream_id:
+                owner = f"belongs to stream {found.stream_id}, not to {stream_id}."
+                raise TapeError(f"{self.path} {owner}")
+            self._end = self._file.tell()
+            self._take_blocks()
+            self._file.truncate(self._end)
+            self._file.seek(self._end)
+            os.fdatasync(self._file.fileno())
+            closing_on_error.pop_all()
 
     def _take_blocks(self) -> None:
         """Learn from the blocks there where the file stands. Only the newest can be torn: every
