@@ -1,16 +1,19 @@
 """What the configured engine would take, put together from registries, tables and rules."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from engine.config import memory
 from engine.config.schema import Config
+from engine.config.sizes import sizes_of
 from engine.config.stall import recorder_stall
 from engine.feeds.registry import is_live
-from engine.replay.builder import columns, sizes_of
+from engine.replay.builder import columns
 from engine.rules.cost import set_ns
 from engine.rules.files import load_rules
 from engine.rules.limits import limits_of
+from engine.rules.model import Rule
 from engine.rules.stored import foresee
 from ipc.telemetry import create_board
 from shm.segments import room
@@ -20,7 +23,7 @@ def report(config: Config) -> dict[str, Any]:
     """Memory by group, processes, free room, what a live stream's rings outlast, the rules that a
     start would have and those stored, cycle estimate; raises RuleError, StorageError."""
     stored = foresee(config, Path(config.paths.data_dir))
-    rules = load_rules(Path(config.rules.path), limits_of(config))
+    rules: Sequence[Rule] = load_rules(Path(config.rules.path), limits_of(config))
     if stored is not None:
         rules = stored.rules
     sizes, asked = sizes_of(config), columns()

@@ -10,11 +10,12 @@ import msgspec
 
 from engine.config.running import Running
 from engine.config.schema import Config
+from engine.config.sizes import sizes_of
 from engine.domain.sizes import Sizes
 from engine.domain.stream import StreamInfo
 from engine.domain.tables import EngineTables, allocate
 from engine.replay import prepare
-from engine.replay.builder import columns, sizes_of
+from engine.replay.builder import columns
 from engine.replay.warm import warm
 from engine.rules.compiler import CompiledRules
 from engine.rules.stored import open_library, take_in_source

@@ -22,6 +22,7 @@ from engine.domain.tables import (
 from engine.errors import EngineError
 from engine.rules.change import read_change, summary
 from engine.rules.library import Library, Program
+from engine.rules.pack import unpack
 from engine.rules.payload import sweep_requests, whole_request
 from engine.rules.stored import open_library, store_path, take_in_source
 from ipc.messages import Order
@@ -123,6 +124,8 @@ class RuleDesk:
     def _opened(self) -> Library:
         if self._library is None:
             self._library = open_library(self._config, self._data_dir)
+            running = self._tables.rules.read(self._tables.rules.latest())
+            self._library.before = None if running is None else unpack(running)
         return self._library
 
     def _refuse_without_room(self, program: Program) -> None:
@@ -145,6 +148,7 @@ class RuleDesk:
             self._refuse_without_room(program)
             version += 1
             rules.publish(version, program.content)
+            library.before = program.compiled
         self._count("rule_changes_total", library.stored)
         self._count("rule_versions_dropped_total", library.store.dropped)
         library.stored = library.store.dropped = 0

@@ -11,6 +11,7 @@ from typing import TypeVar
 import numpy as np
 
 from engine.domain.tables import CELL_SLOTS, WORD_STRIDE, EngineTables
+from engine.metrics.registry import COLUMNS
 from shm.fences import read_word
 
 ATTEMPTS = 16
@@ -101,7 +102,7 @@ def read_symbol_metrics(tables: EngineTables, symbol: int) -> np.ndarray:
     worker = symbol // tables.sizes.slice_rows
     for _ in range(ATTEMPTS):
         n = read_word(tables.scan.words, worker * WORD_STRIDE)
-        values: np.ndarray = tables.scan.columns[n & 1, :, symbol].copy()
+        values: np.ndarray = tables.scan.columns[n & 1, :COLUMNS, symbol].copy()
         tables.cell.cells.valid(n)
         if read_word(tables.scan.words, worker * WORD_STRIDE) == n:
             return values

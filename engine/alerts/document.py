@@ -1,16 +1,19 @@
 """The canonical JSON of an alert: the same bytes from a live run, a replay and a backtest."""
 
+import dataclasses
 import functools
 import hashlib
 import math
 import uuid
-from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import msgspec
+import numpy as np
 
+from engine.alerts.explain import explain
+from engine.domain.session_clock import DayTime
 from engine.rules.identity import content_hash
-from engine.rules.model import Condition, Op, Rule
+from engine.rules.model import Rule
 
 ALERT_NAMESPACE = uuid.UUID("6f0f5c1e-9a7b-5d43-8c55-7461706573ca")
 NS_PER_SECOND = 1_000_000_000
@@ -18,20 +21,24 @@ _TRACE_HEX = 32  # 16 bytes
 
 
 class Explanation(msgspec.Struct, frozen=True):
-    """One condition of the rule: left is None where the metric was unknown, result then as well.
+    """One condition of the rule: what it compares is None where it is unknown, or no number;
+    result is None where it is unknown.
 
-    gap: true, or not there: the metric's window reaches into the symbol's newest gap in its feed.
+    gap: true, or not there: the window of a metric it names reaches into the symbol's newest gap in
+    its feed. steps: times of the steps of a sequence, not there for others.
     """
 
     text: str
     left: float | None
-    right: float
+    right: float | None
     result: bool | None
     gap: bool | msgspec.UnsetType = msgspec.UNSET
+    steps: list[str] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Alert(msgspec.Struct, frozen=True):
-    """An alert; the order of the fields is the order of the keys."""
+    """An alert; the order of the fields is the order of the keys. event: enter or exit, not there
+    for rules with another trigger."""
 
     alert_id: str
     stream_id: str
@@ -47,55 +54,67 @@ class Alert(msgspec.Struct, frozen=True):
     idempotency_key: str
     values: dict[str, float | None]
     explain: list[Explanation]
+    event: str | msgspec.UnsetType = msgspec.UNSET
 
 
 _encode = msgspec.json.Encoder().encode
 
 
-def alert_document(
-    stream_id: str,
-    rule: Rule,
-    symbol: str,
-    price: float,
-    n: int,
-    t_ns: int,
-    event_ns: int,
-    leaf_values: Sequence[float],
-    gaps: int = 0,
-) -> tuple[str, bytes]:
-    """Id and canonical JSON of the alert that `rule` fired for `symbol` in cycle n at T_k = t_ns.
+@dataclasses.dataclass(frozen=True, eq=False)
+class Firing:
+    """A rule that fired for a symbol in cycle n at T_k = t_ns.
 
-    leaf_values: left-hand values of the rule's conditions in their order, NaN unknown. event_ns:
-    the exchange's stamp of the symbol's last tick, 0 if there was none. Bit i of gaps: the window
-    of condition i reaches into the symbol's newest gap. Floats are the shortest
-    text that reads back the same; unknown is null. Nothing depends on when or where this runs.
+    event_ns: the exchange's stamp of the symbol's last tick, 0 if there was none. carried, gaps:
+    see explain. left: the symbol left a rule that it had entered.
     """
-    alert_id = alert_identity(stream_id, rule, symbol, t_ns)
-    lefts = [_known(value) for value in leaf_values]
+
+    rule: Rule
+    symbol: str
+    price: float
+    n: int
+    t_ns: int
+    event_ns: int
+    carried: np.ndarray
+    gaps: int = 0
+    left: bool = False
+
+
+def alert_document(stream_id: str, fired: Firing, day: DayTime) -> tuple[str, bytes]:
+    """Id and canonical JSON of the alert of a firing; day: where its T_k lies.
+
+    Floats are the shortest text that reads back the same; unknown is null. Nothing depends on when
+    or where this runs.
+    """
+    rule, t_ns = fired.rule, fired.t_ns
+    alert_id = alert_identity(stream_id, rule, fired.symbol, t_ns)
+    values, reasons = explain(rule, fired.carried, fired.gaps, t_ns, day)
+    event: str | msgspec.UnsetType = msgspec.UNSET
+    if rule.trigger == "enter_exit":
+        event = "exit" if fired.left else "enter"
     alert = Alert(
         alert_id=alert_id,
         stream_id=stream_id,
         rule_id=rule.id,
         rule_version=rule.version,
         rule_name=rule.name,
-        symbol=symbol,
-        price=_known(price),
-        n=n,
-        event_ts=rfc3339(event_ns) if event_ns > 0 else None,
+        symbol=fired.symbol,
+        price=fired.price if math.isfinite(fired.price) else None,
+        n=fired.n,
+        event_ts=rfc3339(fired.event_ns) if fired.event_ns > 0 else None,
         scan_ts=rfc3339(t_ns),
         trace_id=hashlib.sha256(alert_id.encode()).hexdigest()[:_TRACE_HEX],
-        idempotency_key=f"{rule.id}:{symbol}:{t_ns // NS_PER_SECOND}",
-        values={
-            condition.metric: left for condition, left in zip(rule.conditions, lefts, strict=True)
-        },
+        idempotency_key=f"{rule.id}:{fired.symbol}:{t_ns // NS_PER_SECOND}",
+        values=values,
         explain=[
             Explanation(
-                condition.text, left, condition.value, _result(condition, left),
-                gap=bool(gaps >> place & 1) or msgspec.UNSET,
+                reason.text, reason.left, reason.right, reason.result,
+                gap=reason.gap or msgspec.UNSET,
+                steps=[rfc3339(step_ns) for step_ns in reason.steps_ns] or msgspec.UNSET,
             )
-            for place, (condition, left) in enumerate(zip(rule.conditions, lefts, strict=True))
+            for reason in reasons
         ],
-    )
+        event=event,
+    )  # fmt: skip
     return alert_id, _encode(alert)
 
 
@@ -119,29 +138,3 @@ def rfc3339(ts_ns: int) -> str:
 @functools.lru_cache(maxsize=1024)
 def _whole_second(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-
-
-def _known(value: float) -> float | None:
-    number = float(value)
-    return number if math.isfinite(number) else None
-
-
-def _result(condition: Condition, left: float | None) -> bool | None:
-    return None if left is None else compare(left, condition.op, condition.value)
-
-
-def compare(left: float, op: Op, right: float) -> bool:
-    """What a comparison of known numbers gives."""
-    match op:
-        case ">":
-            return left > right
-        case ">=":
-            return left >= right
-        case "<":
-            return left < right
-        case "<=":
-            return left <= right
-        case "==":
-            return left == right
-        case "!=":
-            return left != right

@@ -6,7 +6,9 @@ cycle is on the tape. The store ignores an id it already holds, so redoing any s
 
 import msgspec
 
+from engine.alerts.kept_back import KeptBack
 from engine.alerts.merge import MergedCycle, MergeStage
+from engine.domain.records import NS_PER_MINUTE
 from engine.domain.stream import StreamInfo
 from engine.domain.tables import (
     FLOW_ALERTED_N,
@@ -36,8 +38,9 @@ _decode = msgspec.msgpack.Decoder(StoredAlert).decode
 class AlertService:
     """Takes merged cycles as they become durable.
 
-    stored: alerts of this stream in the store. fired, suppressed, capped: counts since this process
-    started. last_n: the last cycle taken from the lanes; last_t_ns: its T_k, 0 before the first.
+    stored: alerts of this stream in the store. fired, suppressed, capped, limited (by max_per_min):
+    counts since this process started. last_n: the last cycle taken from the lanes; last_t_ns: its
+    T_k, 0 before the first.
     """
 
     def __init__(
@@ -50,7 +53,8 @@ class AlertService:
     ) -> None:
         self._tables = tables
         self._stream = stream
-        self._merge = MergeStage(tables, stream.stream_id)
+        self._merge = MergeStage(tables, stream.stream_id, self._alerted)
+        self._kept_back = KeptBack(tables.kept_back)
         self._spool = spool
         self._store = store
         self._stored_to = spool.base
@@ -58,7 +62,7 @@ class AlertService:
         self._clock = engine_clock
         self._store_again_ns = 0
         self.stored = store.count(stream.stream_id)
-        self.fired = self.suppressed = self.capped = 0
+        self.fired = self.suppressed = self.capped = self.limited = 0
         self.last_n = self._merge.recover()
         self.last_t_ns = 0
         self.latencies_ns: list[int] = []
@@ -73,7 +77,7 @@ class AlertService:
     @property
     def idle(self) -> bool:
         """True when no whole cycle waits in the lanes and no alert in the spool."""
-        return self.settled and self._merge.peek() is None
+        return self.settled and not self._merge.waiting
 
     @property
     def settled(self) -> bool:
@@ -83,7 +87,10 @@ class AlertService:
     @property
     def waits_for(self) -> str:
         """The recorder while the oldest cycle in the lanes is not on the tape yet, else empty."""
-        cycle = self._merge.peek()
+        try:
+            cycle = self._merge.peek()
+        except StoreError:
+            return ""
         held = cycle is not None and cycle.alerts and not self._may_leave(cycle.n)
         return _RECORDER if held else ""
 
@@ -125,16 +132,36 @@ class AlertService:
             return False
         if cycle.alerts:
             self._spool.append([_encode(alert) for alert in self._records(cycle)])
+        if cycle.held or cycle.capped:
+            self._kept_back.add(
+                cycle.n, self._merge.rules(cycle.rules_version).rule_uid, cycle.held, cycle.capped
+            )
         self._merge.release(cycle)
         self.fired += cycle.fired
         self.suppressed += cycle.suppressed
-        self.capped += cycle.fired - len(cycle.alerts)
+        self.limited += sum(cycle.held.values())
+        self.capped += cycle.fired - len(cycle.alerts) - sum(cycle.held.values())
         self.last_n, self.last_t_ns = cycle.n, cycle.t_ns
         decision = self._tables.decisions.copy(cycle.n - 1, cycle.n)
         if decision is not None:
             self._set(FLOW_ALERTED_RULES, int(decision[0]["rules_version"]))
         self._announce()
         return True
+
+    def _alerted(self, rule_id: str, n: int, from_ns: int) -> int:
+        """How many alerts a rule had in cycles before n, from a time on that is at most a minute
+        ago: in the store, or still in the spool. Raises StoreError."""
+        interval_ns = max(1, int(self._tables.session[0]["interval_ns"]))
+        cycles = range(n - NS_PER_MINUTE // interval_ns - 1, n)
+        stream_id = self._stream.stream_id
+        found = set(self._store.ids_of(stream_id, rule_id, cycles, from_ns))
+        for _, payload in self._spool.read(self._stored_to):
+            alert = _decode(payload)
+            if (alert.stream_id, alert.rule_id) == (stream_id, rule_id) and (
+                alert.n in cycles and alert.t_ns >= from_ns
+            ):
+                found.add(alert.alert_id)
+        return len(found)
 
     def _announce(self) -> None:
         """Every alert up to last_n is safe, but only once nothing waits in the spool."""

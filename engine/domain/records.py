@@ -60,12 +60,15 @@ assert TICK.itemsize == 64
 
 # -- lanes ---------------------------------------------------------------------------------------
 # What a scan worker commits, in words of a lane's slot. An alert: [LANE_ALERT | values <<
-# LANE_COUNT_SHIFT, n, rule slot << 32 | symbol id, price bits, event_ns, rules version, recv_ns,
-# gaps], then the left-hand values of its leaves in their order, eight a slot; bit i of gaps: the
-# window of leaf i reaches into the symbol's newest gap. End of a cycle: [LANE_END, n, alerts, fired
-# in all, T_k, suppressed by cooldown, pairs true, suppressed for want of room].
+# LANE_COUNT_SHIFT, n, rule slot << 32 | symbol id (| LANE_EXIT: it left), price bits, event_ns,
+# rules version, recv_ns, gaps], then what the alert carries (see rules.captures), eight values a
+# slot; bit i of gaps: the window of value i, a metric, reaches into the symbol's newest gap. End of
+# a cycle: [LANE_END, n, alerts, fired in all, T_k, suppressed by cooldown, pairs true, suppressed
+# for want of room].
 LANE_ALERT, LANE_END = 1, 2
 LANE_COUNT_SHIFT = 8
+LANE_EXIT = 1 << 31
+LANE_SYMBOL = LANE_EXIT - 1
 
 # -- decisions -----------------------------------------------------------------------------------
 DECISION_LAGGING = 1      # a ring was cut at its tail after feed.watermark_wait_ms

@@ -23,11 +23,16 @@ class Sizes:
     minutes: int = 128  # whole-minute prices
     session_minutes: int = 1024  # cumulative volumes per minute of the session date
     pool_trades: int = 1 << 19
-    max_rules: int = 1024
+    max_rules: int = 16_384
     max_alerts_per_cycle: int = 1024
     max_cooling: int = 1 << 18  # (rule, symbol) pairs cooling down, all workers together
     max_leaves: int = 16  # conditions of one rule
-    rules_bytes: int = 1 << 20  # one compiled rule set in the blob
+    max_captures: int = 64  # values one alert carries
+    rules_bytes: int = 1 << 22  # one compiled rule set in the blob
+    max_nodes: int = 1 << 16  # nodes of the rule program
+    op_bit_slots: int = 8192  # planes that operators of rules remember: a bit a symbol
+    op_row_slots: int = 1024  # rows that operators of rules remember: a word a symbol
+    max_derived: int = 64  # columns that the rule program fills
 
     @property
     def slice_rows(self) -> int:
@@ -49,6 +54,6 @@ class Sizes:
     def lane_slots(self) -> int:
         """64-byte slots of one lane: two full cycles of alerts with all their values, as a power
         of two."""
-        slots_per_alert = 1 + -(-self.max_leaves // 8)
+        slots_per_alert = 1 + -(-self.max_captures // 8)
         need = 2 * (slots_per_alert * self.max_alerts_per_cycle + 1)
         return 1 << (need - 1).bit_length()

@@ -42,6 +42,19 @@ FLOW_WORDS = 6
 COOL_WORDS = 3
 
 
+# Words of ScanTable.held, by rule slot: what fired, and why what was true did not fire: it cools
+# down, there was no room for more to cool, once a session, not armed again yet. The last one counts
+# what fired beyond the alerts that a worker commits in a cycle.
+HELD_FIRED, HELD_COOLING, HELD_ROOM, HELD_ONCE, HELD_DISARMED, HELD_CAPPED, HELD_WORDS = range(7)
+
+
+# A row of EngineTables.kept_back: what the alert service did not pass on, by rule uid (0: free).
+# The counts as of before cycle KEPT_N stand beside those after it: to count a cycle again is
+# harmless.
+KEPT_UID, KEPT_N, KEPT_LIMITED_BEFORE, KEPT_LIMITED, KEPT_CAPPED_BEFORE, KEPT_CAPPED = range(6)
+KEPT_WORDS = 6
+
+
 @dataclasses.dataclass
 class CellTable:
     """Four snapshot slots of all mutable state of bars; slot n % 4 holds cycle n.
@@ -106,8 +119,13 @@ class IndicatorTable:
 class ScanTable:
     """State of the scan workers, by slice.
 
-    columns: float64[2, metrics, rows], metric columns by parity of n, NaN unknown.
+    columns: float64[2, columns, rows] by parity of n, NaN unknown: metrics, then max_derived that
+    the rule program fills.
     truth: uint64[2, max_rules, rows // 64], root of every rule by parity.
+    op_bits: uint64[2, op_bit_slots, rows // 64], planes that operators and firing remember, by
+    parity; op_rows: int64[op_row_slots, rows], rows that operators remember, in place.
+    held: int64[2, workers, max_rules, HELD_WORDS], firings and what kept rules from firing, counted
+    by parity since the stream began.
     cooldowns: int64[workers, max_cooling, COOL_WORDS]. Every worker has room for all pairs that may
     cool: where symbols lie decides nothing.
     words: state_n of worker w at w * WORD_STRIDE.
@@ -115,6 +133,9 @@ class ScanTable:
 
     columns: np.ndarray
     truth: np.ndarray
+    op_bits: np.ndarray
+    op_rows: np.ndarray
+    held: np.ndarray
     cooldowns: np.ndarray
     words: np.ndarray
 
@@ -137,6 +158,7 @@ class EngineTables:
     history: Histories
     indicators: IndicatorTable
     scan: ScanTable
+    kept_back: np.ndarray
     lanes: list[Lane]
     rules: Blob
     names: Names
@@ -207,8 +229,13 @@ def _indicators(arena: Arena, sizes: Sizes, columns: Columns) -> IndicatorTable:
 def _scan(arena: Arena, sizes: Sizes, columns: Columns) -> ScanTable:
     rows, workers = sizes.rows, sizes.workers
     table = ScanTable(
-        columns=arena.array("metric_columns", (2, columns.metrics, rows), np.float64),
+        columns=arena.array(
+            "metric_columns", (2, columns.metrics + sizes.max_derived, rows), np.float64
+        ),
         truth=arena.array("truth", (2, sizes.max_rules, rows // 64), np.uint64),
+        op_bits=arena.array("op_bits", (2, sizes.op_bit_slots, rows // 64), np.uint64),
+        op_rows=arena.array("op_rows", (sizes.op_row_slots, rows), np.int64),
+        held=arena.array("held", (2, workers, sizes.max_rules, HELD_WORDS), np.int64),
         cooldowns=arena.array("cooldowns", (workers, sizes.max_cooling, COOL_WORDS), np.int64),
         words=words(arena, "scan_words", workers),
     )
@@ -244,6 +271,7 @@ def allocate(arena: Arena, sizes: Sizes, columns: Columns) -> EngineTables:
         history=_histories(arena, sizes),
         indicators=_indicators(arena, sizes, columns),
         scan=_scan(arena, sizes, columns),
+        kept_back=arena.array("kept_back", (sizes.max_rules, KEPT_WORDS), np.int64),
         lanes=[Lane.create(arena, f"lane{w}", sizes.lane_slots) for w in range(sizes.workers)],
         rules=Blob.create(arena, "rules", RULES_SLOTS, sizes.rules_bytes),
         names=Names.create(arena, "names", rows),

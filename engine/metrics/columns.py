@@ -25,10 +25,10 @@ class MetricColumns:
         self._rows_i = cells.view(np.int64).reshape(*cells.shape, words)
         self._reference = tables.reference.view(np.float64).reshape(len(tables.reference), -1)
         self._session = tables.session.view(np.int64).reshape(-1)
-        if tables.scan.columns.shape[1] != COLUMNS:
+        columns = tables.scan.columns.shape[1] - tables.sizes.max_derived
+        if columns != COLUMNS:
             raise EngineError(
-                f"the tables hold {tables.scan.columns.shape[1]} metric columns, "
-                f"the registry has {COLUMNS}"
+                f"the tables hold {columns} metric columns, the registry has {COLUMNS}"
             )
 
     def compute(self, n: int) -> None:

@@ -11,6 +11,7 @@ import msgspec
 
 from engine.alerts.merge import MergedCycle
 from engine.config.schema import Config
+from engine.config.sizes import sizes_of
 from engine.domain.market_hours import TradingDay
 from engine.domain.sizes import Sizes
 from engine.domain.tables import EngineTables, allocate
@@ -19,7 +20,7 @@ from engine.feeds.admit import admitted_batches
 from engine.feeds.port import Provider, Report
 from engine.feeds.providers.bars import BarsFile, BarsProvider
 from engine.feeds.registry import open_provider
-from engine.replay.builder import Builder, columns, load_compiled_rules, sizes_of
+from engine.replay.builder import Builder, columns, load_compiled_rules
 from engine.replay.genesis import Genesis, load, restore
 from engine.replay.harness import TO_THE_END, Harness
 from engine.replay.open_stream import GENESIS_NAME

@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 
 from engine.config.schema import Config
+from engine.config.sizes import sizes_of
 from engine.domain import market_hours, records
 from engine.domain.market_hours import OuterTimes, TradingDay
 from engine.domain.sizes import Sizes
@@ -58,25 +59,11 @@ def columns() -> Columns:
     )
 
 
-def sizes_of(config: Config) -> Sizes:
-    """Sizes of the tables of a configuration."""
-    return Sizes(
-        capacity=config.engine.capacity,
-        workers=config.engine.scan_workers,
-        ring_ticks=config.engine.ring_ticks,
-        history_bars=config.bars.history_bars,
-        pool_trades=config.bars.pool_trades,
-        max_rules=config.rules.max_rules,
-        max_alerts_per_cycle=config.rules.max_alerts_per_cycle,
-        max_cooling=config.rules.max_cooling,
-        max_leaves=config.rules.max_leaves,
-        rules_bytes=config.rules.max_bytes,
-    )
-
-
 def load_compiled_rules(config: Config) -> CompiledRules:
     """Read and compile the configured rule file. Raises RuleError naming what is wrong."""
-    return compile_rules(load_rules(Path(config.rules.path), limits_of(config)))
+    return compile_rules(
+        load_rules(Path(config.rules.path), limits_of(config)), sizes_of(config)
+    )
 
 
 def alert_config(config: Config) -> dict[str, object]:

@@ -32,8 +32,8 @@ from engine.replay.open_stream import (
 from engine.replay.outrun import close_outrun
 from engine.replay.repeat import repeated
 from engine.replay.tape import TapeError, TapeReader, TapeWriter, create_tape
-from engine.rules.compiler import CompiledRules
-from engine.rules.pack import pack
+from engine.rules.compiler import CompiledRules, compile_rules
+from engine.rules.pack import pack, unpack
 from engine.storage.sqlite import ALERTS_NAME, SqliteAlertStore, SqliteBarStore
 from ipc.logs import Log
 from shm.clock import Clocks
@@ -137,11 +137,14 @@ def _resume(
 
 def _renew_rules(tables: EngineTables, compiled: CompiledRules, log: Log) -> None:
     """The tape brought the rules of before the crash; those of the file of now come after them."""
-    content, latest = pack(compiled), tables.rules.latest()
-    if tables.rules.read(latest) != content:
+    latest = tables.rules.latest()
+    known = tables.rules.read(latest)
+    before = None if known is None else unpack(known)
+    content = pack(compile_rules(compiled.rules, tables.sizes, before))
+    if content != known:
         tables.rules.set_floor(latest)
         tables.rules.publish(latest + 1, content)
-        log.info("rules_renewed", version=latest + 1, rules=len(compiled.rules))
+        log.info("rules_renewed", version=latest + 1, rules=len(compiled))
 
 
 def _set_flow(tables: EngineTables, n: int) -> None:

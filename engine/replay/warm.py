@@ -18,8 +18,8 @@ from engine.replay.builder import columns
 from engine.replay.genesis import Genesis, GenesisHeader, empty_arrays, restore
 from engine.replay.harness import Harness
 from engine.rules.compiler import compile_rules
-from engine.rules.model import Condition, Rule
 from engine.rules.pack import pack
+from engine.rules.validate import read_rule
 from engine.scan.stage import ScanStage
 from ipc import errand, process
 from ipc.telemetry import HISTOGRAMS, SUPERVISOR, Telemetry, create_board
@@ -62,8 +62,10 @@ def _genesis(tables: EngineTables) -> Genesis:
 
 
 def _rules() -> bytes:
-    rule = Rule(id="warm", name="warm", conditions=(Condition("last", ">", 0.0),), cooldown_sec=0)
-    return pack(compile_rules((rule,)))
+    """Rules that fire, and between them ask every kernel."""
+    texts = ("last > 0", "rank(last) < 9 or since(last > 0) < 9 or crosses(last, bid)")
+    rules = [read_rule({"id": text[:4], "name": "warm", "where": text}) for text in texts]
+    return pack(compile_rules(rules))
 
 
 def _ticks() -> np.ndarray:

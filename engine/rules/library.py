@@ -5,8 +5,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from engine.domain.sizes import Sizes
 from engine.rules.change import Change, Changed, Outcome
-from engine.rules.compiler import CompiledRules, compile_rules
+from engine.rules.compiler import CompiledRules, Compiler
 from engine.rules.errors import ChangeError, RuleError, UnknownRuleError
 from engine.rules.identity import content_hash
 from engine.rules.limits import Limits
@@ -74,17 +75,20 @@ def find(reader: RuleReader, rule_id: str, version: int | None = None) -> RuleVe
 class Library:
     """Changes the rules of a store. One at a time: it is the store's only writer.
 
-    limits, max_bytes: bounds of the set and of its compiled form; now_ns: the wall clock. stored:
-    versions made since this was opened.
+    limits, sizes: bounds of the set and of its compiled form; now_ns: the wall clock. stored:
+    versions made since this was opened. before: the set that the engine runs, whose place in memory
+    the next one keeps; None where none runs.
     """
 
     def __init__(
-        self, store: RuleStore, limits: Limits, max_bytes: int, now_ns: Callable[[], int]
+        self, store: RuleStore, limits: Limits, sizes: Sizes, now_ns: Callable[[], int]
     ) -> None:
         self.store = store
         self.stored = 0
+        self.before: CompiledRules | None = None
         self._limits = limits
-        self._max_bytes = max_bytes
+        self._compiler = Compiler(sizes)
+        self._max_bytes = sizes.rules_bytes
         self._now_ns = now_ns
         self._read: dict[tuple[str, int], Rule] = {}  # rules by id and version, of the live ones
 
@@ -108,7 +112,7 @@ class Library:
         problems = problems or set_faults(rules, self._limits)
         if problems:
             raise RuleError(tuple(problems))
-        compiled = compile_rules(rules)
+        compiled = self._compiler.compile(rules, self.before)
         content = pack(compiled)
         if len(content) > self._max_bytes:
             sentence = f"the compiled rules have {len(content)} bytes, rules.max_bytes allows"

@@ -1,35 +1,58 @@
 """Packs a compiled rule set into bytes for the rules blob, and takes it out again, checked."""
 
+import dataclasses
 import hashlib
-import itertools
 from typing import Any
 
 import msgspec
 import numpy as np
 
 from engine.metrics.registry import METRICS
-from engine.rules.compiler import FLAG_EDGE, FLAG_HALT, CompiledRules
+from engine.rules.compiler import CompiledRules
 from engine.rules.errors import RuleBlobError
-from engine.rules.model import OPS, Rule
+from engine.rules.model import Universe
+from engine.rules.packed_rules import PackedRules
+from engine.rules.program import Code, Program
+from engine.rules.sound import is_sound
 
-_MAGIC = b"TSRULES1"
+_MAGIC = b"TSRULES2"
 _DIGEST_BYTES = 32
-_ARRAYS: dict[str, str] = {
-    "rule_first": "<i4",
-    "leaf_col": "<i4",
-    "leaf_op": "|u1",
-    "leaf_const": "<f8",
-    "cooldown_ms": "<i8",
-    "rule_uid": "<i8",
-    "content_key": "<i8",
-    "flags": "|u1",
+# By array its type and the shape of one entry.
+_SET: dict[str, tuple[str, tuple[int, ...]]] = {
+    "hashes": ("|u1", (32,)),
+    "cooldown_ms": ("<i8", ()),
+    "rule_uid": ("<i8", ()),
+    "flags": ("|u1", ()),
+    "max_per_min": ("<i4", ()),
+    "universe": ("<i4", ()),
 }
+_PROGRAM: dict[str, tuple[str, tuple[int, ...]]] = {
+    "registers": ("<i4", ()),
+    "state_key": ("|u1", (16,)),
+    "state_mark": ("<i8", ()),
+    "state_planes": ("<i4", ()),
+    "state_clearing": ("|u1", ()),
+    "derived_key": ("|u1", (16,)),
+    "derived_slot": ("<i4", ()),
+}
+_CODE: dict[str, tuple[str, tuple[int, ...]]] = {
+    "nodes": ("<i4", (8,)), "constants": ("<f8", (8,)), "states": ("<i8", (8,)),
+    "planes": ("<i4", ()), "row_slots": ("<i4", ()), "steps": ("<i8", (2,)), "always": ("<i4", ()),
+    "gate_first": ("<i4", ()), "gates": ("<i4", ()), "bound_first": ("<i4", ()),
+    "bound_col": ("<i4", ()), "bound_sign": ("<i8", ()), "bound": ("<f8", ()),
+    "unequal_first": ("<i4", ()), "unequal_col": ("<i4", ()), "unequal_to": ("<f8", ()),
+    "part_first": ("<i4", ()), "parts": ("<i4", ()), "extras": ("<i4", (6,)),
+    "moments": ("<i4", (4,)), "across": ("<i4", (4,)), "capture_first": ("<i4", ()),
+    "captures": ("<i4", (3,)), "repeats": ("<i4", (5,)),
+}  # fmt: skip
+_ARRAYS = _SET | _PROGRAM | _CODE | {"rule_end": ("<i8", ())}
 
 
 class _Packed(msgspec.Struct, forbid_unknown_fields=True):
     catalogue: bytes
-    rules: tuple[Rule, ...]
-    hashes: tuple[bytes, ...]
+    rules: bytes
+    universes: tuple[Universe, ...]
+    lists: tuple[str, ...]
     arrays: dict[str, bytes]
 
 
@@ -42,16 +65,22 @@ def catalogue_fingerprint() -> bytes:
     return hashlib.sha256(names.encode()).digest()
 
 
-def pack(program: CompiledRules) -> bytes:
+def pack(rules: CompiledRules) -> bytes:
     """Bytes of a compiled set: magic, SHA-256 of the payload, msgpack payload."""
+    documents = rules.rules
+    assert isinstance(documents, PackedRules)
+    program = rules.program
+    arrays = {name: getattr(rules, name) for name in _SET} | {"rule_end": documents.ends}
+    arrays |= {name: getattr(program, name) for name in _PROGRAM} | program.code._asdict()
     payload = msgspec.msgpack.encode(
         _Packed(
             catalogue=catalogue_fingerprint(),
-            rules=program.rules,
-            hashes=program.hashes,
+            rules=documents.data,
+            universes=rules.universes,
+            lists=program.lists,
             arrays={
-                name: np.ascontiguousarray(getattr(program, name), dtype).tobytes()
-                for name, dtype in _ARRAYS.items()
+                name: np.ascontiguousarray(array, _ARRAYS[name][0]).tobytes()
+                for name, array in arrays.items()
             },
         )
     )
@@ -59,11 +88,12 @@ def pack(program: CompiledRules) -> bytes:
 
 
 def unpack(data: bytes) -> CompiledRules:
-    """The compiled set in `data`. Raises RuleBlobError when broken or of another catalogue."""
+    """The compiled set in `data`; rules are decoded when they are asked for. Raises RuleBlobError
+    when it is broken or of another catalogue."""
     head = len(_MAGIC) + _DIGEST_BYTES
     if data[: len(_MAGIC)] != _MAGIC:
         raise RuleBlobError("compiled rules: the blob does not start with the mark of a rule set")
-    payload = data[head:]
+    payload = memoryview(data)[head:]
     if hashlib.sha256(payload).digest() != data[len(_MAGIC) : head]:
         raise RuleBlobError("compiled rules: the checksum does not match the content")
     try:
@@ -78,39 +108,26 @@ def unpack(data: bytes) -> CompiledRules:
 def _checked(packed: _Packed) -> CompiledRules:
     if set(packed.arrays) != set(_ARRAYS):
         raise RuleBlobError("compiled rules: the arrays are not those of a rule set")
+    arrays: dict[str, Any] = {}
     try:
-        arrays = {
-            name: np.frombuffer(packed.arrays[name], dtype) for name, dtype in _ARRAYS.items()
-        }
+        for name, (dtype, shape) in _ARRAYS.items():
+            arrays[name] = np.frombuffer(packed.arrays[name], dtype).reshape(-1, *shape)
     except ValueError as error:
         raise RuleBlobError(f"compiled rules: an array has an odd length: {error}") from error
-    if not _is_sound(packed, arrays):
-        raise RuleBlobError("compiled rules: the arrays contradict each other")
-    return CompiledRules(rules=packed.rules, hashes=packed.hashes, **arrays)
-
-
-def _is_sound(packed: _Packed, arrays: dict[str, Any]) -> bool:
-    """Kernels index with these numbers unchecked, so every bound is verified here."""
-    count, first = len(packed.rules), arrays["rule_first"]
-    per_rule = ("cooldown_ms", "rule_uid", "content_key", "flags")
-    if len(packed.hashes) != count or any(arrays[name].size != count for name in per_rule):
-        return False
-    if first.size != count + 1 or first[0] != 0 or (np.diff(first) < 1).any():
-        return False
-    leaves = int(first[-1])
-    if any(arrays[name].size != leaves for name in ("leaf_col", "leaf_op", "leaf_const")):
-        return False
-    ids = [rule.id for rule in packed.rules]
-    column = arrays["leaf_col"]
-    return bool(
-        all(a < b for a, b in itertools.pairwise(ids))
-        and [len(rule.conditions) for rule in packed.rules] == np.diff(first).tolist()
-        and (column >= 0).all()
-        and (column < len(METRICS)).all()
-        and (arrays["leaf_op"] < len(OPS)).all()
-        and np.isfinite(arrays["leaf_const"]).all()
-        and (arrays["cooldown_ms"] >= 0).all()
-        and (arrays["cooldown_ms"] < 2**31).all()
-        and (arrays["rule_uid"] != 0).all()
-        and (arrays["flags"] <= (FLAG_EDGE | FLAG_HALT)).all()
+    compiled = CompiledRules(
+        rules=PackedRules(packed.rules, arrays["rule_end"]),
+        universes=packed.universes,
+        program=Program(
+            code=Code(**{name: arrays[name] for name in _CODE}),
+            lists=packed.lists,
+            **{name: arrays[name] for name in _PROGRAM},
+        ),
+        **{name: arrays[name] for name in _SET},
     )
+    if not is_sound(compiled):
+        raise RuleBlobError("compiled rules: the arrays contradict each other")
+    return compiled
+
+
+assert set(_CODE) == set(Code._fields)
+assert {*_PROGRAM, "code", "lists"} == {field.name for field in dataclasses.fields(Program)}

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engine.config.schema import Config
+from engine.config.sizes import sizes_of
 from engine.rules.change import Outcome
 from engine.rules.errors import RuleError
 from engine.rules.files import load_rules
@@ -26,7 +27,7 @@ def open_library(config: Config, data_dir: Path) -> Library:
     or the holder of the directory's lock. Raises StorageError."""
     bounds = Bounds(versions=config.rules.keep_versions, deleted=config.rules.keep_deleted)
     store = SqliteRuleStore(store_path(data_dir), bounds)
-    return Library(store, limits_of(config), config.rules.max_bytes, realtime_ns)
+    return Library(store, limits_of(config), sizes_of(config), realtime_ns)
 
 
 def take_in_source(library: Library, config: Config, ready: Ready | None = None) -> Outcome:
@@ -52,7 +53,7 @@ class Foreseen:
     disabled: int
     faults: tuple[str, ...]
     changes: int
-    rules: tuple[Rule, ...]
+    rules: Sequence[Rule]
 
 
 class _Untouched(SqliteRuleReader):
@@ -78,7 +79,7 @@ def foresee(config: Config, data_dir: Path) -> Foreseen | None:
 
 
 def _foreseen(store: _Untouched, config: Config, path: Path) -> Foreseen:
-    library = Library(store, limits_of(config), config.rules.max_bytes, realtime_ns)
+    library = Library(store, limits_of(config), sizes_of(config), realtime_ns)
     enabled = [bool(plain(one)["enabled"]) for one in live(store.newest()).values()]
     faults: tuple[str, ...] = ()
     try:

@@ -3,8 +3,8 @@
 import numpy as np
 
 from engine.domain.tables import COOL_WORDS, EngineTables
+from engine.rules.bits_nb import WORD_BITS
 from engine.rules.compiler import CompiledRules
-from engine.rules.evaluate_nb import WORD_BITS
 from engine.scan.cooldown_nb import (
     NS_PER_MS,
     STATE_WORDS,

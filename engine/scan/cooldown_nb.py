@@ -17,8 +17,7 @@ from numba import njit, uint64
 
 from engine.bars.prefetch import prefetch
 from engine.domain.tables import COOL_WORDS
-from engine.rules.evaluate_nb import WORD_BITS
-from engine.scan.bits_nb import clear_bit_nb, set_bit_nb
+from engine.rules.bits_nb import WORD_BITS, clear_bit_nb, set_bit_nb
 from shm.fences import store_release
 
 SYMBOL_MASK = (1 << 32) - 1

@@ -8,10 +8,25 @@ import numpy as np
 from numba import njit, uint64
 
 from engine.bars.prefetch import prefetch
-from engine.domain.records import R_BLIND, R_HALTED, REF_TEST_ISSUE, REFERENCE
+from engine.domain.records import LANE_EXIT, R_BLIND, R_HALTED, REF_TEST_ISSUE, REFERENCE
+from engine.domain.tables import (
+    HELD_CAPPED,
+    HELD_COOLING,
+    HELD_DISARMED,
+    HELD_FIRED,
+    HELD_ONCE,
+    HELD_ROOM,
+)
+from engine.rules.bits_nb import (
+    WORD_BITS,
+    clear_bit_nb,
+    has_bit_nb,
+    lowest_bit,
+    ones,
+    set_bit_nb,
+)
 from engine.rules.compiler import FLAG_EDGE, FLAG_HALT
-from engine.rules.evaluate_nb import WORD_BITS
-from engine.scan.bits_nb import clear_bit_nb, lowest_bit, ones
+from engine.rules.opcodes import R_DISARMED, R_ENTERED, R_LEFT, R_ONCE, R_SCOPED
 
 REF_WORDS = REFERENCE.itemsize // 8
 REF_FLAGS = int(REFERENCE.fields["flags"][1]) // 8  # type: ignore[index]
@@ -90,73 +105,149 @@ def list_words_nb(true, cooling, rule, listed):
 
 
 @njit(cache=True, nogil=True)
-def fire_nb(
-    roots, before, before_slot, cooldown_ms, flags, known, halted, known_before, cooling, room,
-    first_word, rank, by_rank, listed, ranks, marks, alerts, stamps, counts,
-):  # fmt: skip
+def ready_nb(rules, rule, word, bits, scene, planes, held):
+    """Those of `bits`, true in a word of the slice, that nothing but a cooldown can hold back."""
+    at, flags, slot = scene.first_word + word, rules.flags[rule], rules.same_slot[rule]
+    bits &= scene.known[word]
+    if flags & FLAG_HALT == 0:
+        bits &= ~scene.halted[word]
+    if rules.universe[rule] >= 0:
+        bits &= scene.members[rules.universe[rule], word]
+    if flags & FLAG_EDGE != 0:
+        bits &= scene.known_before[word] & ~scene.true_before[slot, at]
+    entered = rules.repeats[rule, R_ENTERED]
+    if entered >= 0:
+        bits &= ~planes.before[entered, at]
+    once = rules.repeats[rule, R_ONCE]
+    if once >= 0:
+        held[HELD_ONCE] += ones(bits & planes.before[once, at])
+        bits &= ~planes.before[once, at]
+    disarmed = rules.repeats[rule, R_DISARMED]
+    if disarmed >= 0:
+        held[HELD_DISARMED] += ones(bits & planes.now[disarmed, at])
+        bits &= ~planes.now[disarmed, at]
+    return bits
+
+
+@njit(cache=True, nogil=True)
+def carry_planes_nb(rules, rule, scene, planes):
+    """Begin the planes of this cycle that say what a rule has fired for; those that it was known
+    false for after they entered have left, if they may fire at all."""
+    once, entered = rules.repeats[rule, R_ONCE], rules.repeats[rule, R_ENTERED]
+    left = rules.repeats[rule, R_LEFT]
+    for word in range(scene.known.shape[0]):
+        at = scene.first_word + word
+        if once >= 0:
+            planes.now[once, at] = planes.before[once, at]
+        if entered >= 0:
+            gone = planes.now[left, at] & scene.known[word]
+            if rules.flags[rule] & FLAG_HALT == 0:
+                gone &= ~scene.halted[word]
+            planes.now[left, at] = gone
+            planes.now[entered, at] = planes.before[entered, at] & ~gone
+
+
+@njit(cache=True, nogil=True)
+def mark_planes_nb(repeats, rule, number, planes):
+    """Note in the planes of this cycle that a rule has fired for a symbol."""
+    for kind in (R_ONCE, R_DISARMED, R_ENTERED):
+        if repeats[rule, kind] >= 0:
+            set_bit_nb(planes.now[repeats[rule, kind]], number)
+
+
+@njit(cache=True, nogil=True)
+def emit_nb(rules, rule, count, cools, room, scene, planes, work, held):
+    """Fire for work.ranks[:count], in their order: alerts, stamps and planes."""
+    first, left = scene.first_word * WORD_BITS, rules.repeats[rule, R_LEFT]
+    cool, counts = rules.cooldown_ms[rule] > 0, work.counts
+    for i in range(count):
+        local = work.by_rank[work.ranks[i]]
+        pair = np.int64(rule) << 32 | (first + local)
+        if left >= 0 and has_bit_nb(planes.now[left], first + local):
+            pair |= LANE_EXIT
+        elif cool and counts[STAMPS] == room:
+            clear_bit_nb(cools, local)
+            held[HELD_ROOM] += 1
+            continue
+        else:
+            mark_planes_nb(rules.repeats, rule, first + local, planes)
+            if cool:
+                work.stamps[counts[STAMPS]] = pair
+                counts[STAMPS] += 1
+        held[HELD_FIRED] += 1
+        if counts[ALERTS] < work.alerts.shape[0]:
+            work.alerts[counts[ALERTS]] = pair
+            counts[ALERTS] += 1
+        else:
+            held[HELD_CAPPED] += 1
+
+
+@njit(cache=True, nogil=True)
+def fire_rule_nb(rules, rule, words, some, scene, planes, cools, room, work, held):
+    """Fire one rule, see fire_nb. words[:some]: words of the slice in which it is true for some;
+    cools: its row of `cooling`; held: its counts."""
+    cool, counts, count = rules.cooldown_ms[rule] > 0, work.counts, 0
+    left, scoped = rules.repeats[rule, R_LEFT], rules.repeats[rule, R_SCOPED]
+    if left >= 0 or rules.repeats[rule, R_ONCE] >= 0:
+        carry_planes_nb(rules, rule, scene, planes)
+    if left >= 0:
+        for word in range(scene.known.shape[0]):
+            gone = planes.now[left, scene.first_word + word]
+            count = gather_nb(gone, word, work.rank, work.ranks, count)
+    new_edge = rules.flags[rule] & FLAG_EDGE != 0 and rules.same_slot[rule] < 0
+    for at in range(some):
+        word = words[at]
+        bits = scene.true[rule, scene.first_word + word]
+        counts[TRUE_PAIRS] += ones(bits)
+        if new_edge:
+            continue
+        if scoped >= 0:
+            bits = planes.now[scoped, scene.first_word + word]
+        bits = ready_nb(rules, rule, word, bits, scene, planes, held)
+        if cool:
+            held[HELD_COOLING] += ones(bits & cools[word])
+            bits &= ~cools[word]
+            if counts[STAMPS] == room:
+                held[HELD_ROOM] += ones(bits)
+                continue
+            cools[word] |= bits
+        count = gather_nb(bits, word, work.rank, work.ranks, count)
+    order_nb(work.ranks, count, work.marks)
+    emit_nb(rules, rule, count, cools, room, scene, planes, work, held)
+
+
+@njit(cache=True, nogil=True)
+def fire_nb(rules, scene, planes, cooling, room, work, held_before, held_now):
     """Decide the firings of a cycle from the state before it.
 
-    roots, before: uint64[>= R, rows / 64], truth of this cycle and of the one before; the slice
-    starts at word first_word. before_slot int64[R]: slot of the same rule in `before`, -1 if it
-    was not there.
-    cooldown_ms int64[R], flags uint8[R]: see CompiledRules. known, halted: see scope_nb;
-    known_before: known in the cycle before. cooling: uint64[R, slice / 64], pairs that still cool;
-    those that fire and have a cooldown are added. room: how many more may cool. rank, by_rank:
-    int32[slice], place of a symbol among the tickers and back. To work in: listed int64[2,
-    slice / 64], ranks int64[slice]; marks uint64[slice / 64], zero before and after.
+    rules: stage.Rules; scene: stage.Scene; planes: evaluator.Past; work: stage.Work. cooling:
+    uint64[R, slice / 64], pairs that still cool; those that fire and have a cooldown are added.
+    room: how many more may cool. held_before, held_now: int64[>= R, HELD_WORDS], counts of this
+    worker since the stream began, of the cycle before and of this one.
 
-    Results: alerts int64[cap] and stamps int64[>= room], rule << 32 | symbol id, in order of (rule,
-    ticker); stamps are the firings whose rule has a cooldown. counts int64[COUNTS]: alerts
-    committed (at most cap), fired in all, stamps, suppressed by cooldown, suppressed because there
-    is no room, pairs true.
+    Results in work: alerts int64[cap] and stamps int64[>= room], rule << 32 | symbol id (in alerts
+    with LANE_EXIT: it left), in order of (rule, ticker); stamps are the firings whose rule has a
+    cooldown. counts int64[COUNTS]: alerts committed (at most cap), fired in all, stamps, suppressed
+    by cooldown, suppressed because there is no room, pairs true.
     """
+    counts, last_word = work.counts, scene.first_word + scene.known.shape[0]
     counts[:] = 0
-    first = first_word * WORD_BITS
-    last_word = first_word + known.shape[0]
-    rules, following = cooldown_ms.shape[0], 0
-    if rules > 0:
-        true = roots[0, first_word:last_word]
-        following = list_words_nb(true, cooling, 0, listed[0])
-    for rule in range(rules):
-        words, left = listed[rule & 1], following
-        if rule + 1 < rules:
-            true = roots[rule + 1, first_word:last_word]
-            following = list_words_nb(true, cooling, rule + 1, listed[1 - (rule & 1)])
-        true, cools = roots[rule, first_word:last_word], cooling[rule]
-        cool = cooldown_ms[rule] > 0
-        edge, names_halt = flags[rule] & FLAG_EDGE != 0, flags[rule] & FLAG_HALT != 0
-        slot = before_slot[rule]
-        count = 0
-        for at in range(left):
-            word = words[at]
-            bits = true[word]
-            counts[TRUE_PAIRS] += ones(bits)
-            if edge and slot < 0:
-                continue
-            bits &= known[word]
-            if not names_halt:
-                bits &= ~halted[word]
-            if edge:
-                bits &= known_before[word] & ~before[slot, first_word + word]
-            if cool:
-                counts[COOLED] += ones(bits & cools[word])
-                bits &= ~cools[word]
-                if counts[STAMPS] == room:
-                    counts[FULL] += ones(bits)
-                    continue
-                cools[word] |= bits
-            count = gather_nb(bits, word, rank, ranks, count)
-        order_nb(ranks, count, marks)
-        fits = min(count, room - counts[STAMPS]) if cool else count
-        for i in range(fits):
-            pair = np.int64(rule) << 32 | (first + by_rank[ranks[i]])
-            if cool:
-                stamps[counts[STAMPS]] = pair
-                counts[STAMPS] += 1
-            if counts[ALERTS] < alerts.shape[0]:
-                alerts[counts[ALERTS]] = pair
-                counts[ALERTS] += 1
-        for i in range(fits, count):
-            clear_bit_nb(cools, by_rank[ranks[i]])
-        counts[FIRED] += fits
-        counts[FULL] += count - fits
+    count, following = rules.cooldown_ms.shape[0], 0
+    if count > 0:
+        true = scene.true[0, scene.first_word : last_word]
+        following = list_words_nb(true, cooling, 0, work.listed[0])
+    for rule in range(count):
+        words, some = work.listed[rule & 1], following
+        if rule + 1 < count:
+            true = scene.true[rule + 1, scene.first_word : last_word]
+            following = list_words_nb(true, cooling, rule + 1, work.listed[1 - (rule & 1)])
+        held, slot = held_now[rule], rules.own_slot[rule]
+        if slot >= 0:
+            held[:] = held_before[slot]
+        else:
+            held[:] = 0
+        fired, cooled, full = held[HELD_FIRED], held[HELD_COOLING], held[HELD_ROOM]
+        fire_rule_nb(rules, rule, words, some, scene, planes, cooling[rule], room, work, held)
+        counts[FIRED] += held[HELD_FIRED] - fired
+        counts[COOLED] += held[HELD_COOLING] - cooled
+        counts[FULL] += held[HELD_ROOM] - full

@@ -61,6 +61,9 @@ class AlertReader(Protocol):
     def last_n(self, stream_id: str) -> int:
         """The newest cycle of a stream that an alert is of, 0 when there is none."""
 
+    def ids_of(self, stream_id: str, rule_id: str, cycles: range, from_ns: int) -> list[str]:
+        """Ids of the alerts of a rule in a stream, of these cycles and with t_ns >= from_ns."""
+
     def texts(self, stream_id: str) -> Iterator[bytes]:
         """Canonical JSON of every alert of a stream, in order of (n, rule id, symbol)."""
 

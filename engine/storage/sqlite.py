@@ -131,6 +131,15 @@ class SqliteAlertReader:
         sql = "SELECT coalesce(max(n), 0) FROM alert WHERE stream_id = ?"
         return int(self._database.rows("read", sql, (stream_id,))[0][0])
 
+    def ids_of(self, stream_id: str, rule_id: str, cycles: range, from_ns: int) -> list[str]:
+        """See AlertReader.ids_of."""
+        sql = (
+            "SELECT alert_id FROM alert WHERE stream_id = ? AND rule_id = ? AND n >= ? AND n < ?"
+            " AND t_ns >= ?"
+        )
+        values = (stream_id, rule_id, cycles.start, cycles.stop, from_ns)
+        return [alert_id for (alert_id,) in self._database.rows("read", sql, values)]
+
     def texts(self, stream_id: str) -> Iterator[bytes]:
         """See AlertReader.texts."""
         sql = "SELECT json FROM alert WHERE stream_id = ? ORDER BY n, rule_id, symbol, position"

@@ -68,6 +68,15 @@ class MemoryAlertStore:
         mine = (row.alert.n for row in self._rows if row.alert.stream_id == stream_id)
         return max(mine, default=0)
 
+    def ids_of(self, stream_id: str, rule_id: str, cycles: range, from_ns: int) -> list[str]:
+        """See AlertReader.ids_of."""
+        alerts = [row.alert for row in self._rows if row.alert.stream_id == stream_id]
+        return [
+            alert.alert_id
+            for alert in alerts
+            if alert.rule_id == rule_id and alert.n in cycles and alert.t_ns >= from_ns
+        ]
+
     def texts(self, stream_id: str) -> Iterator[bytes]:
         """See AlertReader.texts."""
         mine = [row.alert for row in self._rows if row.alert.stream_id == stream_id]

@@ -4,10 +4,11 @@ import json
 from collections import Counter
 
 from engine.alerts.merge import MergedCycle
+from engine.config.sizes import sizes_of
 from engine.domain.tables import allocate
 from engine.feeds.admit import admitted_batches
 from engine.feeds.registry import open_provider
-from engine.replay.builder import Builder, columns, load_compiled_rules, sizes_of
+from engine.replay.builder import Builder, columns, load_compiled_rules
 from engine.replay.genesis import restore
 from engine.replay.harness import Harness
 from shm.arena import PrivateArena

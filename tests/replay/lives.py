@@ -15,13 +15,14 @@ import numpy as np
 from engine.alerts.merge import MergedCycle
 from engine.bars.role import _Bars
 from engine.config.schema import Config
+from engine.config.sizes import sizes_of
 from engine.domain import records
 from engine.domain.stream import StreamInfo
 from engine.domain.tables import FLOW_ALERTED_N, FLOW_ENDED, EngineTables, allocate
 from engine.feeds.registry import open_provider
 from engine.feeds.role import Stamps
 from engine.feeds.stage import FeedStage
-from engine.replay.builder import columns, sizes_of
+from engine.replay.builder import columns
 from engine.replay.end_state import keep
 from engine.replay.genesis import Genesis, load, tape_header
 from engine.replay.harness import Harness

@@ -17,12 +17,13 @@ from engine.config.schema import (
     RulesSection,
     SimulatorSection,
 )
+from engine.config.sizes import sizes_of
 from engine.domain import records
 from engine.domain.sizes import Sizes
 from engine.domain.tables import FLOW_ALERTED_N, EngineTables, allocate
 from engine.feeds.registry import open_provider
 from engine.feeds.stage import FeedStage
-from engine.replay.builder import Builder, columns, sizes_of
+from engine.replay.builder import Builder, columns
 from engine.replay.genesis import Genesis, restore, tape_header
 from engine.replay.harness import Harness
 from engine.replay.recorder import RecorderStage

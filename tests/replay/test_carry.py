@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.bars.layout import R_SEEN
+from engine.config.sizes import sizes_of
 from engine.domain import records
 from engine.domain.tables import EngineTables, allocate
 from engine.replay.backtest import backtest_trades
-from engine.replay.builder import columns, sizes_of
+from engine.replay.builder import columns
 from engine.replay.carry import begin_date, session_of
 from engine.replay.genesis import Genesis, restore, snapshot
 from shm.arena import PrivateArena

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from engine.config.sizes import sizes_of
 from engine.domain import records
 from engine.domain.sizes import Sizes
 from engine.domain.tables import EngineTables, allocate
 from engine.feeds.admit import admitted_batches
 from engine.feeds.registry import open_provider
 from engine.metrics.registry import COLUMN
-from engine.replay.builder import Builder, alert_config, columns, load_compiled_rules, sizes_of
+from engine.replay.builder import Builder, alert_config, columns, load_compiled_rules
 from engine.replay.genesis import (
     Genesis,
     GenesisError,

@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 
 from engine.config.schema import Config
+from engine.config.sizes import sizes_of
 from engine.domain.tables import allocate
 from engine.errors import EngineError
 from engine.feeds.admit import admitted_batches
 from engine.feeds.registry import open_provider
 from engine.replay.backtest import BacktestError, backtest_trades
-from engine.replay.builder import Builder, columns, load_compiled_rules, sizes_of
+from engine.replay.builder import Builder, columns, load_compiled_rules
 from engine.replay.genesis import restore
 from engine.replay.harness import TO_THE_END, Harness
 from engine.replay.history_bars import HistoryBars

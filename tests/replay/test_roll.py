@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 
 from engine.config.schema import Config
+from engine.config.sizes import sizes_of
 from engine.domain import records
 from engine.domain.tables import allocate
 from engine.replay import tape as tape_module
 from engine.replay.backtest import backtest_tape
-from engine.replay.builder import columns, sizes_of
+from engine.replay.builder import columns
 from engine.replay.end_state import END_STATE_NAME, keep, load_end_state
 from engine.replay.genesis import Genesis, restore
 from engine.replay.harness import Harness

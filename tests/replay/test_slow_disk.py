@@ -12,11 +12,12 @@ import pytest
 
 from engine.bars.stage import GATE as BARS
 from engine.config.schema import Config, EngineSection
+from engine.config.sizes import sizes_of
 from engine.config.stall import outlasted_s
 from engine.domain import records
 from engine.domain.tables import FLOW_ALERTED_N, FLOW_DURABLE_N, allocate
 from engine.replay import tape as tape_module
-from engine.replay.builder import columns, sizes_of
+from engine.replay.builder import columns
 from engine.replay.genesis import Genesis, restore
 from engine.replay.recorder import GATE
 from engine.replay.tape import CYCLES, TapeReader

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import assume, given, reject, settings
 from hypothesis import strategies as st
 
+from engine.domain.sizes import Sizes
 from engine.rules.change import read_change
 from engine.rules.difference import KeyChange, difference
 from engine.rules.errors import ChangeError, RuleError
@@ -103,7 +104,7 @@ def test_an_export_imported_again_gives_the_same_documents_and_hashes(
         reject()
 
     def take(target: MemoryRuleStore, told: Iterable[Rule]) -> None:
-        library = Library(target, WIDE, 1 << 20, lambda: next(seconds) * 10**9)
+        library = Library(target, WIDE, Sizes(1), lambda: next(seconds) * 10**9)
         # Disabled: what no kernel knows yet can be stored all the same.
         asked = [to_document(rule) | {"enabled": False} for rule in told]
         library.apply(read_change({"action": "import", "author": "ann", "documents": asked}))

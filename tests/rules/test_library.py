@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.domain.sizes import Sizes
 from engine.errors import EngineError
 from engine.rules.change import Change, Outcome, read_change, summary
 from engine.rules.errors import ChangeError, RuleError
@@ -31,7 +32,8 @@ def document(rule_id: str, value: float = 1.0, **more: Any) -> dict[str, Any]:
 def made(limits: Limits = DEFAULT_LIMITS, max_bytes: int = 1 << 20) -> Library:
     """A library over an empty store whose clock counts seconds."""
     seconds = itertools.count(1)
-    return Library(MemoryRuleStore(), limits, max_bytes, lambda: next(seconds) * 10**9)
+    sizes = Sizes(1, rules_bytes=max_bytes)
+    return Library(MemoryRuleStore(), limits, sizes, lambda: next(seconds) * 10**9)
 
 
 def change(action: str, *documents: Any, **more: Any) -> Change:

@@ -228,21 +228,21 @@ def test_as_many_pairs_cool_as_the_setting_says_wherever_their_symbols_lie(worke
     assert world.cycle(at(0), symbols | last(**dict.fromkeys(chosen, 1.0))).fired == 512
 
 
-def test_the_lane_holds_values_of_all_leaves_and_the_end_record() -> None:
+def test_the_lane_holds_the_metrics_of_a_rule_once_each_and_the_end_record() -> None:
     world = World()
     leaves = [{"metric": "last", "op": "!=", "value": v} for v in range(9)]
     leaves[4] = {"metric": "chg_pct", "op": "<", "value": 9}
+    leaves[7] = {"metric": "price", "op": ">", "value": 9}  # another name of last
     world.use([read_rule({"id": "a", "name": "n", "conditions": leaves})])
     n = world.prepare(at(0), {"X": Symbol({"last": 50.5, "chg_pct": -2.5})})
     assert world.stages[0].run(n)
     data = world.tables.lanes[0].data
     x = world.ids["X"]
     assert data[0].tolist() == [
-        1 | 9 << 8, 1, 0 << 32 | x, np.float64(50.5).view(np.int64), at(0) - 7, 1, at(0) - 5, 0
+        1 | 2 << 8, 1, 0 << 32 | x, np.float64(50.5).view(np.int64), at(0) - 7, 1, at(0) - 5, 0
     ]  # fmt: skip
-    values = data[1:3].reshape(-1).view(np.float64).tolist()
-    assert values == [50.5] * 4 + [-2.5] + [50.5] * 4 + [0.0] * 7
-    assert data[3].tolist() == [2, 1, 1, 1, at(0), 0, 1, 0]
+    assert data[1].view(np.float64).tolist() == [50.5, -2.5] + [0.0] * 6
+    assert data[2].tolist() == [2, 1, 1, 1, at(0), 0, 1, 0]
 
 
 def test_a_full_lane_commits_nothing_until_there_is_room() -> None:

@@ -2,12 +2,15 @@
 
 import hashlib
 import json
+import math
 import uuid
 from typing import Any
 
+import numpy as np
 import pytest
 
-from engine.alerts.document import ALERT_NAMESPACE, alert_document, rfc3339
+from engine.alerts.document import ALERT_NAMESPACE, Firing, alert_document, rfc3339
+from engine.domain.session_clock import DayTime
 from engine.rules.identity import content_hash
 from engine.rules.model import Rule
 from engine.rules.validate import read_rule
@@ -30,12 +33,17 @@ def momentum(**changes: Any) -> Rule:
     return read_rule(base | changes)
 
 
-def alert(rule: Rule | None = None, **changes: Any) -> tuple[str, bytes]:
+def alert(
+    rule: Rule | None = None,
+    stream_id: str = "s1",
+    carried: Any = (0.1 + 0.2, 70.0),
+    **changes: Any,
+) -> tuple[str, bytes]:
     arguments: dict[str, Any] = {
-        "stream_id": "s1", "rule": rule or momentum(), "symbol": "BRK.B", "price": 100.1, "n": 7,
-        "t_ns": T_NS, "event_ns": EVENT_NS, "leaf_values": [0.1 + 0.2, 70.0, 0.1 + 0.2],
+        "rule": rule or momentum(), "symbol": "BRK.B", "price": 100.1, "n": 7, "t_ns": T_NS,
+        "event_ns": EVENT_NS, "carried": np.array(carried, np.float64).view(np.int64),
     }  # fmt: skip
-    return alert_document(**(arguments | changes))
+    return alert_document(stream_id, Firing(**(arguments | changes)), DayTime(1, 1, 570))
 
 
 def test_the_bytes_of_an_alert_are_fixed() -> None:
@@ -61,12 +69,12 @@ def test_keys_stand_in_the_order_of_the_contract() -> None:
 
 
 def test_a_condition_whose_window_reaches_into_a_gap_says_so_and_no_other_does() -> None:
-    plain, gapped = alert()[1], alert(gaps=0b101)[1]
+    plain, gapped = alert()[1], alert(gaps=0b01)[1]
     explain = json.loads(gapped)["explain"]
     assert [one.get("gap") for one in explain] == [True, None, True]
     assert list(explain[0]) == ["text", "left", "right", "result", "gap"]
     assert gapped.replace(b',"gap":true', b"") == plain
-    assert alert(gaps=0b101)[0] == alert()[0]
+    assert alert(gaps=0b01)[0] == alert()[0]
 
 
 def test_the_id_names_stream_rule_content_symbol_and_moment() -> None:
@@ -89,10 +97,12 @@ def test_what_is_not_identity_does_not_change_the_id() -> None:
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
 def test_what_is_not_a_number_is_null(value: float) -> None:
-    document = json.loads(alert(price=value, leaf_values=[value] * 3, event_ns=0)[1])
+    document = json.loads(alert(price=value, carried=[value] * 2, event_ns=0)[1])
     assert document["price"] is None and document["event_ts"] is None
     assert document["values"] == {"chg_5m_pct": None, "rsi(14)": None}
-    assert [one["result"] for one in document["explain"]] == [None] * 3
+    assert [one["left"] for one in document["explain"]] == [None] * 3
+    results = [None] * 3 if math.isnan(value) else [value > 0.5, value <= 70, value != -1e-9]
+    assert [one["result"] for one in document["explain"]] == results
 
 
 def test_times_carry_nine_digits() -> None:

@@ -124,8 +124,8 @@ CYCLE = st.fixed_dictionaries({
 
 def tear(stage: ScanStage, pair: int, t_ns: int, stores: int) -> None:
     """Do the first stores of one more stamp, as a kill inside it would leave them."""
-    uid = int(stage._compiled.rule_uid[pair >> 32])
-    cooldown_ms = int(stage._compiled.cooldown_ms[pair >> 32])
+    uid = int(stage.versions.rules.rule_uid[pair >> 32])
+    cooldown_ms = int(stage.versions.rules.cooldown_ms[pair >> 32])
     symbol = pair & SYMBOL_MASK
     state = stage.cooldowns._cooling.state
     place = int(state[FREE] if state[FREE] != NO_PLACE else state[FRESH]) * COOL_WORDS
@@ -151,7 +151,7 @@ def die(stage: ScanStage, n: int, where: int, stamps: int, stores: int) -> None:
         t_ns = int(stage.tables.cell.heads[n % 4]["t_ns"])
         count = int(stage.counts[STAMPS])
         done = min(stamps, count)
-        stage.cooldowns.stamp(stage.work.stamps, done, stage._compiled, t_ns)
+        stage.cooldowns.stamp(stage.work.stamps, done, stage.versions.rules, t_ns)
         if where >= 4 and done < count:
             tear(stage, int(stage.work.stamps[done]), t_ns, stores)
 

@@ -9,7 +9,7 @@ from engine.domain.records import GAP_BAR_SHIFT, REF_TEST_ISSUE
 from engine.domain.sizes import Sizes
 from engine.domain.tables import Columns, EngineTables, allocate
 from engine.metrics.registry import COLUMN, METRICS
-from engine.rules.compiler import compile_rules
+from engine.rules.compiler import CompiledRules, compile_rules
 from engine.rules.model import Rule
 from engine.rules.pack import pack
 from engine.scan.stage import ScanStage
@@ -69,6 +69,7 @@ class World:
         self.symbols: dict[str, Symbol] = {}
         self.ids: dict[str, int] = {}
         self.version = 0
+        self.compiled: CompiledRules | None = None
         self.n = 0
         self.merge = MergeStage(self.tables, "stream")
         self.stages = [self.new_stage(worker) for worker in range(workers)]
@@ -83,8 +84,9 @@ class World:
     def use(self, rules: list[Rule]) -> None:
         """Publish rules, decided from the next cycle on."""
         self.version += 1
+        self.compiled = compile_rules(rules, self.sizes, self.compiled)
         self.tables.rules.set_floor(self.version - 1)
-        self.tables.rules.publish(self.version, pack(compile_rules(rules)))
+        self.tables.rules.publish(self.version, pack(self.compiled))
 
     def _admit(self, ticker: str) -> None:
         sizes = self.sizes
@@ -105,7 +107,7 @@ class World:
         head["n"], head["t_ns"], head["rules_version"] = self.n, t_ns, self.version
         head["closed_minute"] = t_ns // (60 * SECOND_NS) - 1
         count, workers = len(self.ids), self.sizes.workers
-        head["symbol_count"] = 0
+        head["symbol_count"], head["event_count"] = 0, 1
         for worker in range(workers):
             head["symbol_count"][worker] = (count - worker + workers - 1) // workers
         rows = self.tables.cell.rows[slot]

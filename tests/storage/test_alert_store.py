@@ -102,6 +102,19 @@ def test_the_newest_cycle_of_a_stream_is_that_of_its_alerts_alone(store: AlertSt
     assert (store.last_n("s1"), store.last_n("s2"), store.last_n("s3")) == (12, 40, 0)
 
 
+def test_alerts_of_a_rule_are_found_by_cycle_and_time(store: AlertStore) -> None:
+    store.append([
+        alert(number, stream_id=stream, rule_id=rule, n=number, t_ns=number * 10)
+        for number, (stream, rule) in enumerate(
+            [("s1", "a"), ("s1", "a"), ("s1", "b"), ("s2", "a"), ("s1", "a")]
+        )
+    ])  # fmt: skip
+    assert sorted(store.ids_of("s1", "a", range(5), 0)) == ["id-0", "id-1", "id-4"]
+    assert store.ids_of("s1", "a", range(1, 4), 0) == ["id-1"]
+    assert store.ids_of("s1", "a", range(5), 20) == ["id-4"]
+    assert store.ids_of("s2", "b", range(5), 0) == []
+
+
 def test_texts_come_in_canonical_order_of_cycle_rule_and_symbol(store: AlertStore) -> None:
     keys = [(2, "a", "B"), (1, "b", "A"), (10, "a", "A"), (1, "B", "A"), (1, "b", "A.B")]
     keys += [(1, "é", ""), (1, "\U0001f600", "A"), (1, "\uffee", "A")]

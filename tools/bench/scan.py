@@ -18,12 +18,11 @@ import polars as pl
 from engine.domain import records, tables
 from engine.domain.sizes import Sizes
 from engine.indicators import registry as indicators
-from engine.metrics.registry import COLUMNS, METRICS
+from engine.metrics.registry import COLUMNS, METRICS, resolve
 from engine.rules.compiler import CompiledRules, compile_rules
-from engine.rules.evaluate_nb import evaluate_nb
 from engine.rules.model import Condition, Op, Rule
 from engine.rules.pack import pack
-from engine.rules.plan import plan_leaves
+from engine.rules.program_nb import evaluate_rules_nb
 from engine.scan.fire_nb import COOLED, FIRED
 from engine.scan.stage import ScanStage
 from shm.arena import PrivateArena
@@ -116,6 +115,14 @@ class _Engine:
         n = self.prepare()
         return _ms(lambda: self.stage.run(n))
 
+    def rules_ms(self) -> float:
+        """What the evaluation of all rules takes, of the cycle that was run last."""
+        evaluator, truth = self.stage.evaluator, self.tables.scan.truth[self.n & 1]
+        return _ms(lambda: evaluate_rules_nb(
+            evaluator.program.code, evaluator.past, evaluator.cycle, evaluator.room, truth,
+            truth.shape[1],
+        ))  # fmt: skip
+
     def finish_ms(self) -> float:
         """One whole cycle, of which what follows the evaluation of the rules is measured."""
         n = self.prepare()
@@ -188,15 +195,10 @@ class _Figures:
 
 
 def _numpy_leaves(rules: CompiledRules) -> list[list[tuple[Callable[..., Any], int, float]]]:
-    first = rules.rule_first.tolist()
-    leaves = [
-        (OPERATORS[condition.op], column, condition.value)
-        for column, condition in zip(
-            rules.leaf_col.tolist(), (c for rule in rules.rules for c in rule.conditions),
-            strict=True,
-        )
-    ]  # fmt: skip
-    return [leaves[first[r] : first[r + 1]] for r in range(len(rules))]
+    return [
+        [(OPERATORS[c.op], resolve(c.metric).column, c.value) for c in rule.conditions]
+        for rule in rules.rules
+    ]
 
 
 class _NumpyScan:
@@ -261,15 +263,11 @@ def _measure(
     def note(name: str, ms: float) -> None:
         best[name] = min(best[name], ms)
 
-    truth = np.zeros_like(engine.tables.scan.truth[0])
-    plan = plan_leaves(compiled)
     for number in range(rounds):
         note("cycle", engine.cycle_ms())
         if number % 2:
             note("metrics", _ms(lambda: engine.stage.metrics.compute(engine.n)))
-        note("rules", _ms(lambda: evaluate_nb(
-            engine.tables.scan.columns[engine.n & 1], 0, truth.shape[1], *plan.arrays, truth
-        )))  # fmt: skip
+        note("rules", engine.rules_ms())
         note("numpy_masks", _ms(peer.masks))
         note("numpy_scan", _ms(peer.scan))
     return _Figures(

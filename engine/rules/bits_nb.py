@@ -7,7 +7,7 @@ from llvmlite import ir
 from numba import njit, types, uint64
 from numba.extending import intrinsic
 
-from engine.rules.evaluate_nb import WORD_BITS
+WORD_BITS = 64
 
 
 @intrinsic
@@ -40,3 +40,9 @@ def set_bit_nb(row, number):
 def clear_bit_nb(row, number):
     """Clear a bit of row, uint64[any]."""
     row[number // WORD_BITS] &= ~(uint64(1) << uint64(number % WORD_BITS))
+
+
+@njit(cache=True, nogil=True)
+def has_bit_nb(row, number):
+    """True if a bit of row, uint64[any], is set."""
+    return row[number // WORD_BITS] >> uint64(number % WORD_BITS) & uint64(1) != uint64(0)

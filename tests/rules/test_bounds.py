@@ -1,6 +1,5 @@
 """The rule kernel against a slow interpreter of three-valued logic."""
 
-import dataclasses
 import os
 import re
 
@@ -9,10 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba import njit
 
+from engine.metrics.registry import METRICS
+from engine.rules.bounds_nb import narrow_nb
 from engine.rules.compiler import compile_rules
-from engine.rules.evaluate_nb import evaluate_nb, narrow_nb
-from engine.rules.model import OPS
-from engine.rules.plan import plan_leaves
+from engine.rules.evaluator import Evaluator, Moment
+from engine.rules.model import OPS, Condition, Rule
+from engine.rules.pack import pack, unpack
 
 EXAMPLES = 1000 if os.environ.get("TAPESCAN_SOAK") else 100
 NUMBERS = [0.0, -0.0, 1.0, 1.0000000000000002, -1.0, 2.5, 5e-324, 1.7e308, np.inf, -np.inf, np.nan,
@@ -42,17 +43,22 @@ def root(leaves: list[tuple[int, str, float]], values: list[float]) -> bool | No
 def run(
     rules: list[list[tuple[int, str, float]]], columns: np.ndarray, first: int, end: int
 ) -> np.ndarray:
-    leaves = [leaf for rule in rules for leaf in rule]
-    truth = np.full((len(rules) + 1, columns.shape[1] // 64), 0x5555, np.uint64)
-    compiled = dataclasses.replace(
-        compile_rules([]),
-        rules=(None,) * len(rules),
-        rule_first=np.cumsum([0, *map(len, rules)], dtype=np.int32),
-        leaf_col=np.array([col for col, _, _ in leaves], np.int32),
-        leaf_op=np.array([OPS.index(op) for _, op, _ in leaves], np.uint8),
-        leaf_const=np.array([constant for _, _, constant in leaves], np.float64),
-    )
-    evaluate_nb(columns, first, end, *plan_leaves(compiled).arrays, truth)
+    words = columns.shape[1] // 64
+    truth = np.full((len(rules) + 1, words), 0x5555, np.uint64)
+    compiled = compile_rules(
+        Rule(id=f"r{number:02}", name="n", conditions=tuple(
+            Condition(METRICS[column].name, op, constant) for column, op, constant in leaves
+        ))
+        for number, leaves in enumerate(rules)
+    )  # fmt: skip
+    evaluator = Evaluator(np.zeros((2, 0, words), np.uint64), np.zeros((0, 64 * words), np.int64),
+                          first, end)  # fmt: skip
+    evaluator.take(unpack(pack(compiled)).program)
+    nobody = np.zeros(end - first, np.uint64)
+    evaluator.run(
+        1, Moment(1, None, 1, 0, 600), columns, nobody, nobody, nobody, np.zeros((0, 2), np.int64),
+        truth,
+    )  # fmt: skip
     return truth
 
 

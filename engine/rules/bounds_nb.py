@@ -1,4 +1,4 @@
-"""Evaluates all rules over the metric columns of one slice: 64 symbols a word, 512 a tile."""
+"""Compares columns with constants: 64 symbols a word."""
 # mypy: allow-untyped-defs, allow-untyped-calls
 
 from typing import Any
@@ -8,9 +8,9 @@ from llvmlite import ir
 from numba import njit, types, uint64
 from numba.extending import intrinsic
 
-WORD_BITS = 64
+from engine.rules.bits_nb import WORD_BITS
+
 EVERY_BIT = np.uint64(2**64 - 1)
-TILE_WORDS = 8
 _LANES = 8  # doubles compared at once: one AVX-512 register, two of AVX2, four of NEON
 
 _I1, _I32, _I64 = ir.IntType(1), ir.IntType(32), ir.IntType(64)
@@ -160,37 +160,3 @@ def narrow_nb(columns, col, sign, bound, at, count, truth, rule, first, end, kee
         truth[rule, word] = bits
         left |= bits
     return left
-
-
-@njit(cache=True, nogil=True, _nrt=False)
-def evaluate_nb(
-    columns, first_word, end_word, bound_first, bound_col, bound_sign, bound,
-    unequal_first, unequal_col, unequal_to, truth,
-):  # fmt: skip
-    """Write the root of every rule for the symbols of words [first_word, end_word).
-
-    columns: float64[metrics, rows], NaN unknown; rows is a multiple of 64. bound_first to
-    unequal_to: see plan.Plan. truth: uint64[>= R, rows / 64]; bit s % 64 of truth[r, s / 64]
-    becomes 1 when every leaf of rule r is true for symbol s. An unknown leaf is not true, so a
-    root is true only when it is known.
-    """
-    rules = bound_first.shape[0] - 1
-    for tile in range(first_word, end_word, TILE_WORDS):
-        tile_end = min(tile + TILE_WORDS, end_word)
-        for rule in range(rules):
-            left, keep = EVERY_BIT, EVERY_BIT
-            at, last = bound_first[rule], bound_first[rule + 1]
-            while at < last and left != uint64(0):
-                count = min(last - at, 3)
-                left = narrow_nb(
-                    columns, bound_col, bound_sign, bound, at, count, truth, rule, tile, tile_end,
-                    keep,
-                )  # fmt: skip
-                keep = uint64(0)
-                at += count
-            for leaf in range(unequal_first[rule], unequal_first[rule + 1]):
-                for word in range(tile, tile_end):
-                    truth[rule, word] = (truth[rule, word] | keep) & unequal(
-                        columns, word * WORD_BITS, unequal_col[leaf], unequal_to[leaf]
-                    )
-                keep = uint64(0)

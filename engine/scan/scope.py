@@ -1,0 +1,110 @@
+"""Which symbols of a slice rules look at in a cycle, and in which order they fire."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from engine.domain.tables import CELL_SLOTS, EngineTables
+from engine.rules.bits_nb import WORD_BITS
+from engine.rules.model import Universe
+from engine.scan.fire_nb import REF_WORDS, scope_nb
+
+
+class Scope:
+    """known, halted: uint64[slice / 64], see scope_nb; known_before: known in the cycle before.
+    rank, by_rank: int32[slice], place of a symbol among the slice's tickers and back. members:
+    uint64[universes, slice / 64]. count: admitted symbols of the slice."""
+
+    def __init__(self, tables: EngineTables, worker: int) -> None:
+        self._tables, self._worker = tables, worker
+        self._rows = tables.cell.rows.view(np.int64).reshape(CELL_SLOTS, tables.sizes.rows, -1)
+        self._reference = tables.reference.view(np.int64).reshape(-1, REF_WORDS)
+        self._slice_rows = tables.sizes.slice_rows
+        self._first = worker * self._slice_rows
+        words = self._slice_rows // WORD_BITS
+        self.known, self.halted, self.known_before = (np.zeros(words, np.uint64) for _ in range(3))
+        self.rank = np.arange(self._slice_rows, dtype=np.int32)
+        self.by_rank = self.rank.copy()
+        self.forget()
+
+    def forget(self) -> None:
+        """Rely on nothing but the tables from now on."""
+        self.count = 0
+        self._known_n = self._names_version = -1
+        self.use(())
+
+    def use(self, universes: Sequence[Universe]) -> None:
+        """Keep members of these from now on."""
+        self.members = np.zeros((len(universes), len(self.known)), np.uint64)
+        self._universes = [_Members(universe) for universe in universes]
+        self._sorted_in = 0
+
+    def take(self, n: int, head: np.void, before: np.void | None) -> None:
+        """Look at cycle n. before: the head of the cycle before, None if there is none."""
+        if before is not None and self._known_n != n - 1:
+            self._see(n - 1, before)
+        self.known_before[:] = self.known if before is not None else 0
+        self._see(n, head)
+        self._known_n = n
+        self._take_names()
+        self._sort_in()
+
+    def seen_everywhere(self, n: int, head: np.void) -> np.ndarray:
+        """What `known` was in cycle n for all symbols: uint64[rows / 64]."""
+        seen = np.zeros(self._tables.sizes.rows // WORD_BITS, np.uint64)
+        halted = np.zeros_like(self.known)
+        for worker in range(self._tables.sizes.workers):
+            first = worker * self._slice_rows
+            part = slice(first // WORD_BITS, first // WORD_BITS + len(halted))
+            scope_nb(
+                self._rows[n % CELL_SLOTS], self._reference, first,
+                self._admitted(head, worker), seen[part], halted,
+            )  # fmt: skip
+        return seen
+
+    def _admitted(self, head: np.void, worker: int) -> int:
+        return min(int(head["symbol_count"][worker]), self._slice_rows)
+
+    def _see(self, n: int, head: np.void) -> None:
+        self.count = self._admitted(head, self._worker)
+        scope_nb(
+            self._rows[n % CELL_SLOTS], self._reference, self._first, self.count, self.known,
+            self.halted,
+        )  # fmt: skip
+
+    def _take_names(self) -> None:
+        """Rank of every symbol of the slice by ticker, again when a name changed."""
+        names = self._tables.names
+        version = names.version()
+        if version == self._names_version:
+            return
+        raw = names.raw[self._first : self._first + self._slice_rows]
+        self.by_rank[:] = np.argsort(raw, kind="stable")
+        self.rank[self.by_rank] = np.arange(len(raw))
+        self._names_version = version
+
+    def _sort_in(self) -> None:
+        """Enter symbols that were admitted since the last call into the universes."""
+        if self._universes:
+            for local in range(self._sorted_in, self.count):
+                ticker = self._tables.names.get(self._first + local)
+                mask = np.uint64(1 << local % WORD_BITS)
+                for at, universe in enumerate(self._universes):
+                    if universe.holds(ticker):
+                        self.members[at, local // WORD_BITS] |= mask
+        self._sorted_in = self.count
+
+
+class _Members:
+    """Who is in what of a universe does not change from cycle to cycle. Nobody is known to be in a
+    list, of an exchange or in a sector."""
+
+    def __init__(self, universe: Universe) -> None:
+        self._symbols = frozenset(universe.symbols)
+        self._excluded = frozenset(universe.exclude_symbols)
+        self._nobody = bool(universe.lists or universe.exchanges or universe.sectors)
+
+    def holds(self, ticker: str) -> bool:
+        if self._nobody or ticker in self._excluded:
+            return False
+        return not self._symbols or ticker in self._symbols
