@@ -233,5 +233,5 @@ def test_the_rules_of_a_store_are_those_the_engine_starts_with(
     said(capsys, "disable", "a")
     config = load(place / "scanner.toml").config
     library = open_library(config, place / "state")
-    assert library.program().compiled.rules == ()
+    assert list(library.program().compiled.rules) == []
     library.store.close()
