@@ -53,7 +53,8 @@ _INDICATORS = (
     "indicator_words", "indicator_state", "indicator_values", "indicator_closes",
     "indicator_changed",
 )  # fmt: skip
-_SCAN = ("metric_columns", "truth", "cooldowns", "scan_words")
+_SCAN = ("metric_columns", "truth", "op_bits", "op_rows", "held", "cooldowns", "scan_words")
+_ALERTS = ("flow", "kept_back")
 _RECORDER = ("ticks_ctl", "decisions_ctl", "bar_ring_ctl", "flow")
 _WEB = ("rules_ctl", "rules_data")
 
@@ -83,7 +84,9 @@ def role_table(sizes: Sizes) -> list[RoleSpec]:
         for worker in range(sizes.workers)
     ]  # fmt: skip
     found += [
-        RoleSpec("alerts", "engine.alerts.role:main", None, Class.CRITICAL, 1, 3, ("flow", *lanes)),
+        RoleSpec(
+            "alerts", "engine.alerts.role:main", None, Class.CRITICAL, 1, 3, (*_ALERTS, *lanes)
+        ),
         RoleSpec(
             "recorder", "engine.replay.recorder_role:main", None, Class.CRITICAL, 1, 4, _RECORDER
         ),

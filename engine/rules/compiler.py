@@ -4,7 +4,6 @@ import dataclasses
 import hashlib
 from collections.abc import Iterable, Sequence
 
-import msgspec
 import numpy as np
 
 from engine.domain.sizes import Sizes
@@ -15,7 +14,7 @@ from engine.rules.identity import content_hash
 from engine.rules.lower import Lowering, Nodes
 from engine.rules.lowered import LoweredRule, lower_rule
 from engine.rules.model import EVERYWHERE, Rule, Universe
-from engine.rules.packed_rules import PackedRules
+from engine.rules.packed_rules import PackedRules, packed
 from engine.rules.program import Program, Space
 
 FLAG_EDGE = 1  # fires only when the root was not true in the cycle before
@@ -23,7 +22,6 @@ FLAG_HALT = 2  # names a halt, LULD or resume metric: fires for halted symbols, 
 
 _FIXED = ("symbols", "exclude_symbols", "lists", "exclude_lists", "exchanges", "sectors")
 _WASTE = 4  # times the nodes of a set that may be kept before all are lowered anew
-_encode = msgspec.msgpack.Encoder().encode
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -137,7 +135,7 @@ class Compiler:
             )  # fmt: skip
         edge = 0 if rule.trigger == "level" else FLAG_EDGE
         uid = _key(hashlib.sha256(rule.id.encode()).digest())
-        return _Kept(rule, lowered, digest, uid, edge | (FLAG_HALT if halt else 0), _encode(rule))
+        return _Kept(rule, lowered, digest, uid, edge | (FLAG_HALT if halt else 0), packed(rule))
 
 
 def _compiled(kept: Sequence[_Kept], program: Program) -> CompiledRules:

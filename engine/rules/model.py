@@ -52,7 +52,7 @@ class Condition(msgspec.Struct, frozen=True):
         return Compare(self.op, MetricRef(self.metric), Number(self.value))
 
 
-class Universe(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Universe(msgspec.Struct, frozen=True, kw_only=True):
     """For which symbols, and when, a rule is looked at; empty or None: no limit.
 
     price_*: bounds of `last` in USD; adv_*: of `adv_20` in shares. where: a condition as text, and
@@ -96,7 +96,7 @@ class Universe(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 EVERYWHERE = Universe()
 
 
-class Rule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """A valid rule: true for a symbol when its condition is true (unknown is not true).
 
     form: how it was written, so that it is given back the same way. The forms conditions and
@@ -169,10 +169,38 @@ def short_number(value: float) -> str:
     return repr(value).removesuffix(".0")
 
 
+def _defaults(struct: type[msgspec.Struct]) -> dict[str, Any]:
+    return {field.name: field.default for field in msgspec.structs.fields(struct)}
+
+
+_RULE_DEFAULTS, _UNIVERSE_DEFAULTS = _defaults(Rule), _defaults(Universe)
+
+
+def spelled_out(rule: Rule) -> dict[str, Any]:
+    """The fields of a rule that are not what they are by default: the same for equal rules.
+
+    msgspec's own omit_defaults asks whether a value is the very object of the default, so that
+    equal rules would be written differently.
+    """
+    found = _unusual(rule)
+    if "universe" in found:
+        found["universe"] = _unusual(rule.universe)
+    return found
+
+
+def _unusual(part: Rule | Universe) -> dict[str, Any]:
+    defaults = _RULE_DEFAULTS if isinstance(part, Rule) else _UNIVERSE_DEFAULTS
+    return {
+        name: value
+        for name, default in defaults.items()
+        if (value := getattr(part, name)) != default
+    }
+
+
 def to_document(rule: Rule) -> dict[str, Any]:
     """The JSON document of a rule in the form it was written. Enabled, trigger, cooldown, version
     are always spelled out, anything else only where it is not the default."""
-    given = _plain(rule)  # without what is as it is by default
+    given = _plain(spelled_out(rule))
 
     def some(*names: str) -> dict[str, Any]:
         return {name: given[name] for name in names if name in given}
@@ -180,8 +208,8 @@ def to_document(rule: Rule) -> dict[str, Any]:
     document: dict[str, Any] = {"id": rule.id, "name": rule.name}
     document |= some("description", "severity", "owner", "tags", "template")
     document |= _written_form(rule)
-    if rule.universe != EVERYWHERE:
-        document["universe"] = _plain(rule.universe)
+    if "universe" in given:
+        document["universe"] = given["universe"]
         document["universe"].pop("tree", None)
     document |= {
         "enabled": rule.enabled,

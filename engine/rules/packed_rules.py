@@ -7,9 +7,15 @@ from typing import overload
 import msgspec
 import numpy as np
 
-from engine.rules.model import Rule
+from engine.rules.model import Rule, spelled_out
 
+_encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Rule).decode
+
+
+def packed(rule: Rule) -> bytes:
+    """The msgpack of a rule: the same bytes for equal rules."""
+    return _encode(spelled_out(rule))
 
 
 class PackedRules(Sequence[Rule]):

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -14,6 +15,7 @@ from engine.rules import pack as pack_module
 from engine.rules.compiler import FLAG_EDGE, FLAG_HALT, CompiledRules, Compiler, compile_rules
 from engine.rules.errors import RuleBlobError, RuleError
 from engine.rules.identity import content_hash
+from engine.rules.library import document_of
 from engine.rules.model import Rule
 from engine.rules.pack import pack, unpack
 from engine.rules.program import Code, slots_of
@@ -151,6 +153,20 @@ def test_the_same_rules_give_the_same_bytes_however_they_came() -> None:
     compiler.compile(EVERYTHING[::2])
     compiler.compile([rule("x"), *EVERYTHING[::-1]])
     assert pack(compiler.compile(EVERYTHING[::-1])) == content
+
+
+def test_equal_rules_have_the_same_bytes_whoever_made_them() -> None:
+    """Whether a field was left out or spelled out as its default, and where its text came from."""
+    spelled = {
+        "severity": "info", "trigger": "level", "cooldown_sec": 60, "debounce_ms": 0,
+        "universe": {"sessions": ["pre", "regular", "after"], "price_min": 5},
+    }  # fmt: skip
+    short = rule("a", universe={"price_min": 5.0})
+    told = msgspec.json.decode(msgspec.json.encode(spelled))
+    content = pack(compile_rules([short]))
+    assert pack(compile_rules([rule("a", **told)])) == content
+    assert pack(compile_rules(unpack(content).rules)) == content
+    assert document_of(rule("a", **told)) == document_of(short)
 
 
 def test_every_flipped_or_missing_byte_is_noticed() -> None:

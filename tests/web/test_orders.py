@@ -13,7 +13,8 @@ from engine.bars.decision import decision_crc
 from engine.config.schema import Config, RulesSection
 from engine.domain import records
 from engine.domain.tables import FLOW_ALERTED_RULES, FLOW_DURABLE_N, EngineTables
-from engine.rules.pack import unpack
+from engine.rules.compiler import compile_rules
+from engine.rules.pack import pack, unpack
 from engine.rules.payload import handed_over
 from shm.errors import BlobFull
 from shm.fences import write_word
@@ -134,7 +135,7 @@ def test_a_start_without_room_publishes_later(tmp_path: Path) -> None:
     tables = market.tables
     market.step()
     for version in range(1, tables.rules.slots + 1):
-        tables.rules.publish(version, b"rules")
+        tables.rules.publish(version, pack(compile_rules(())))
     desk, _ = a_desk(tmp_path, tables)
     assert not desk.republish()
     for n in (1, 2, 3):
