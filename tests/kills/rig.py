@@ -57,7 +57,7 @@ RULES = [
 
 class Rig:
     """One engine in `place`; name must be unique on this machine while it runs. feed: settings of
-    the feed, a few of others, and `supervisor`, a table of its own."""
+    the feed, a few of others, `supervisor`, a table of its own, and `rules`, documents."""
 
     def __init__(self, place: Path, name: str, **feed: object) -> None:
         self.place = place
@@ -68,7 +68,8 @@ class Rig:
         self.process: subprocess.Popen[bytes] | None = None
         self.workers = int(feed.pop("scan_workers", 2))  # type: ignore[call-overload]
         place.mkdir(parents=True, exist_ok=True)
-        (place / "rules.json").write_text(json.dumps(RULES))
+        rules = feed.pop("rules", RULES)
+        (place / "rules.json").write_text(json.dumps(rules))
         self.config.write_text(self._toml(feed))
 
     def _toml(self, feed: dict[str, object]) -> str:

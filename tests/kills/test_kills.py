@@ -2,6 +2,7 @@
 byte."""
 
 import contextlib
+import json
 import os
 import random
 import signal
@@ -10,16 +11,21 @@ from pathlib import Path
 
 import pytest
 
-from tests.kills.rig import Rig, rig
+from engine.rules import opcodes as op
+from engine.rules.compiler import compile_rules
+from engine.rules.validate import read_rule
+from tests.kills.operators import OPERATORS
+from tests.kills.rig import RULES, Rig, rig
 
 SEED = 20131008
+EVERYTHING = [*RULES, *OPERATORS]
 ROLES = ("feed0", "bars", "indicators", "scan0", "scan1", "alerts", "recorder", "web")
 RECOVERY_TIMEOUT_S = 20.0
 
 
 def undisturbed(place: Path, **feed: object) -> tuple[list[bytes], object]:
     """Alerts and bars of a run in which nothing happens, as fast as it goes."""
-    with rig(place, "calm", speed=0.0, **feed) as engine:
+    with rig(place, "calm", speed=0.0, rules=EVERYTHING, **feed) as engine:
         engine.start()
         assert engine.wait(300) == 0, engine.tail()
         assert engine.leftovers() == []
@@ -76,13 +82,18 @@ class Killer:
         return ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))]
 
 
+def test_these_rules_use_every_operation_of_the_program() -> None:
+    nodes = compile_rules([read_rule(one) for one in EVERYTHING]).program.code.nodes
+    assert set(nodes[:, op.N_OP].tolist()) == op.NUMERIC | set(range(op.ABOVE, op.STORE + 1))
+
+
 @pytest.mark.soak
 def test_a_replay_with_killed_roles_equals_the_undisturbed_one(tmp_path: Path, soak: bool) -> None:
     kills = 200 if soak else 20
     end = "2013-10-08T11:20:00-04:00" if soak else "2013-10-08T09:55:00-04:00"
     alerts, bars = undisturbed(tmp_path, end=end)
-    assert len(alerts) > 30
-    with rig(tmp_path, "kills", end=end) as engine:
+    assert {json.loads(alert)["rule_id"] for alert in alerts} == {one["id"] for one in EVERYTHING}
+    with rig(tmp_path, "kills", end=end, rules=EVERYTHING) as engine:
         engine.start()
         killer = Killer(engine, SEED)
         done = 0
@@ -105,7 +116,7 @@ def test_an_engine_killed_whole_resumes_its_stream(tmp_path: Path, soak: bool) -
     end = "2013-10-08T09:42:00-04:00"
     alerts, bars = undisturbed(tmp_path, end=end)
     chance = random.Random(SEED)
-    with rig(tmp_path, "whole", end=end) as engine:
+    with rig(tmp_path, "whole", end=end, rules=EVERYTHING) as engine:
         for _ in range(deaths):
             engine.start()
             time.sleep(chance.uniform(0.3, 2.5))
