@@ -4,6 +4,7 @@ hand: prepared by the real start, recorded by the real recorder, dead whenever t
 import dataclasses
 import json
 import os
+import weakref
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -77,6 +78,7 @@ class Recorded(Harness):
             tables, TapeWriter(tape, stream.stream_id), self.store, stream.stream_id,
             partial(keep, tables, self.directory, data_dir),
         )  # fmt: skip
+        weakref.finalize(self, self.recorder.close)  # the dead leave no open file behind
         self.recorder.recover()
 
     def _take(self, cycle: MergedCycle) -> None:

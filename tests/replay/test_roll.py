@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import shutil
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -264,6 +265,7 @@ def recorder_again(life: Life) -> RecorderStage:
         life.tables, TapeWriter(life.directory / TAPE_NAME, life.stream.stream_id), run.store,
         life.stream.stream_id, lambda: keep(life.tables, life.directory, life.place),
     )  # fmt: skip
+    weakref.finalize(run, run.recorder.close)
     run.recorder.recover()
     return run.recorder
 
