@@ -173,11 +173,13 @@ def ask(data_dir: Path, command: str, timeout_s: float = 65.0, **arguments: obje
 
 
 def _receive_line(end: socket.socket, timeout_s: float) -> dict[str, Any]:
+    ready = select.poll()  # select refuses descriptors above 1023
+    ready.register(end, select.POLLIN)
     deadline_ns = monotonic_ns() + int(timeout_s * 1e9)
     buffer = b""
     while b"\n" not in buffer:
         left_s = (deadline_ns - monotonic_ns()) / 1e9
-        if left_s <= 0 or not select.select([end], [], [], left_s)[0]:
+        if left_s <= 0 or not ready.poll(left_s * 1000):
             raise TimeoutError
         content = end.recv(1 << 16)
         if not content:
