@@ -5,7 +5,7 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 from ipc import policy
-from ipc.control import Client, refusal
+from ipc.control import ANSWER_S, Client, refusal
 from ipc.errors import ControlError
 from ipc.messages import Order
 from shm.clock import monotonic_ns
@@ -13,7 +13,7 @@ from shm.clock import monotonic_ns
 if TYPE_CHECKING:
     from ipc.supervisor import Supervisor
 
-ANSWER_NS = 60_000_000_000  # to take in tens of thousands of rules on a busy machine
+ANSWER_NS = ANSWER_S * 1_000_000_000
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,19 +3,20 @@
 import dataclasses
 import json
 import os
-import select
 import socket
 import struct
 from pathlib import Path
 from typing import Any
 
 from ipc.errors import ControlError, NoAnswerError, NoEngineError
+from ipc.polling import readable
 from shm.clock import monotonic_ns
 
 SOCKET_NAME = "control.sock"
 MAX_LINE = 60_000
 MAX_CLIENTS = 16
 IDLE_NS = 60_000_000_000
+ANSWER_S = 60  # to take in tens of thousands of rules on a busy machine
 
 
 @dataclasses.dataclass
@@ -145,7 +146,9 @@ def _with_short_name(path: Path, use: Any) -> None:
         os.close(directory)
 
 
-def ask(data_dir: Path, command: str, timeout_s: float = 65.0, **arguments: object) -> Any:
+def ask(
+    data_dir: Path, command: str, timeout_s: float = ANSWER_S + 5.0, **arguments: object
+) -> Any:
     """Send a command to the engine of that data directory and return its result.
 
     Raises ControlError with the engine's sentence, NoEngineError, NoAnswerError.
@@ -173,13 +176,11 @@ def ask(data_dir: Path, command: str, timeout_s: float = 65.0, **arguments: obje
 
 
 def _receive_line(end: socket.socket, timeout_s: float) -> dict[str, Any]:
-    ready = select.poll()  # select refuses descriptors above 1023
-    ready.register(end, select.POLLIN)
     deadline_ns = monotonic_ns() + int(timeout_s * 1e9)
     buffer = b""
     while b"\n" not in buffer:
         left_s = (deadline_ns - monotonic_ns()) / 1e9
-        if left_s <= 0 or not ready.poll(left_s * 1000):
+        if left_s <= 0 or not readable([end.fileno()], left_s):
             raise TimeoutError
         content = end.recv(1 << 16)
         if not content:

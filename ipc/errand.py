@@ -3,13 +3,13 @@
 import dataclasses
 import json
 import os
-import select
 import signal
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 from ipc import process
 from ipc.errors import IpcError, ThreadsError
+from ipc.polling import readable
 from shm.clock import monotonic_ns
 
 
@@ -58,7 +58,7 @@ def run_all(
             while waiting and len(running) < parallel:
                 running.append(_start(*waiting.pop(0)))
             left_s = max(0.0, (deadline_ns - monotonic_ns()) / 1e9)
-            ready = select.select([one.read for one in running], [], [], left_s)[0]
+            ready = readable([one.read for one in running], left_s)
             done = next((one for one in running if one.read in ready), running[0])
             running.remove(done)
             _collect(done, deadline_ns, timeout_s)
@@ -127,7 +127,7 @@ def _finish(pid: int) -> None:
     """It has answered or is late: a moment to leave by itself, then SIGKILL."""
     deadline_ns = monotonic_ns() + 200_000_000
     while process.run_state(pid) not in {"Z", ""} and monotonic_ns() < deadline_ns:
-        select.select([], [], [], 0.002)
+        readable([], 0.002)
     if process.run_state(pid) not in {"Z", ""}:
         os.kill(pid, signal.SIGKILL)
 
@@ -137,7 +137,7 @@ def _read_all(read: int, deadline_ns: int) -> bytes | None:
     parts: list[bytes] = []
     while True:
         left_s = (deadline_ns - monotonic_ns()) / 1e9
-        if left_s <= 0 or not select.select([read], [], [], left_s)[0]:
+        if left_s <= 0 or not readable([read], left_s):
             return None
         part = os.read(read, 1 << 16)
         if not part:

@@ -23,8 +23,10 @@ def report(config: Config) -> dict[str, Any]:
     """Memory by group, processes, free room, what a live stream's rings outlast, the rules that a
     start would have and those stored, cycle estimate; raises RuleError, StorageError."""
     stored = foresee(config, Path(config.paths.data_dir))
-    rules: Sequence[Rule] = load_rules(Path(config.rules.path), limits_of(config))
-    if stored is not None:
+    rules: Sequence[Rule]
+    if stored is None:
+        rules = load_rules(Path(config.rules.path), limits_of(config))
+    else:
         rules = stored.rules
     sizes, asked = sizes_of(config), columns()
     # supervisor aside: the feeds, bars, indicators, scan workers, alerts, recorder, web

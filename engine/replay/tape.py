@@ -143,12 +143,14 @@ class TapeReader:
     One that whole blocks follow is damage, and raises TapeError."""
 
     def __init__(self, path: Path) -> None:
-        try:
-            self._file = path.open("rb")
-        except OSError as error:
-            raise TapeError(f"the tape {path} cannot be opened: {error.strerror}.") from error
         self.path = path
-        self.header = _read_header(self._file, path)
+        with ExitStack() as closing_on_error:
+            try:
+                self._file = closing_on_error.enter_context(path.open("rb"))
+            except OSError as error:
+                raise TapeError(f"the tape {path} cannot be opened: {error.strerror}.") from error
+            self.header = _read_header(self._file, path)
+            closing_on_error.pop_all()
 
     def blocks(self) -> Iterator[Block]:
         """Every whole block, CYCLES with copies of their records. Raises TapeError."""

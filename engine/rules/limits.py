@@ -3,6 +3,7 @@
 import dataclasses
 
 from engine.config.schema import Config
+from engine.config.sizes import sizes_of
 from engine.domain.sizes import Sizes
 
 MAX_TEXT_BYTES = 8 << 10
@@ -39,12 +40,11 @@ DEFAULT_LIMITS = Limits()
 
 def limits_of(config: Config) -> Limits:
     """The limits that the settings ask for."""
-    sizes = Sizes(capacity=config.engine.capacity, workers=config.engine.scan_workers)
     return Limits(
         max_rules=config.rules.max_rules,
         max_leaves=config.rules.max_leaves,
         max_depth=config.rules.max_depth,
-        symbols=sizes.slice_rows,
+        symbols=sizes_of(config).slice_rows,
         interval_ms=config.engine.interval_ms,
         max_rule_cost_us=config.rules.max_rule_cost_us,
         max_set_cost_share=config.rules.max_set_cost_share,

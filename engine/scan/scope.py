@@ -85,13 +85,13 @@ class Scope:
 
     def _sort_in(self) -> None:
         """Enter symbols that were admitted since the last call into the universes."""
-        if self._universes:
-            for local in range(self._sorted_in, self.count):
-                ticker = self._tables.names.get(self._first + local)
-                mask = np.uint64(1 << local % WORD_BITS)
-                for at, universe in enumerate(self._universes):
-                    if universe.holds(ticker):
-                        self.members[at, local // WORD_BITS] |= mask
+        if self._universes and self._sorted_in < self.count:
+            rows = slice(self._first + self._sorted_in, self._first + self.count)
+            tickers = self._tables.names.raw[rows]
+            for members, universe in zip(self.members, self._universes, strict=True):
+                found = self._sorted_in + np.flatnonzero(universe.hold(tickers))
+                bits = np.uint64(1) << (found % WORD_BITS).astype(np.uint64)
+                np.bitwise_or.at(members, found // WORD_BITS, bits)
         self._sorted_in = self.count
 
 
@@ -100,11 +100,19 @@ class _Members:
     list, of an exchange or in a sector."""
 
     def __init__(self, universe: Universe) -> None:
-        self._symbols = frozenset(universe.symbols)
-        self._excluded = frozenset(universe.exclude_symbols)
+        self._symbols = _encoded(universe.symbols)
+        self._excluded = _encoded(universe.exclude_symbols)
         self._nobody = bool(universe.lists or universe.exchanges or universe.sectors)
 
-    def holds(self, ticker: str) -> bool:
-        if self._nobody or ticker in self._excluded:
-            return False
-        return not self._symbols or ticker in self._symbols
+    def hold(self, tickers: np.ndarray) -> np.ndarray:
+        """bool[count]: which of these S24 are in it."""
+        if self._nobody:
+            return np.zeros(len(tickers), bool)
+        held = ~np.isin(tickers, self._excluded)
+        if len(self._symbols):
+            held &= np.isin(tickers, self._symbols)
+        return held
+
+
+def _encoded(symbols: Sequence[str]) -> np.ndarray:
+    return np.array([symbol.encode() for symbol in symbols], bytes)

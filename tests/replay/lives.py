@@ -74,9 +74,14 @@ class Recorded(Harness):
         if not tape.exists():
             create_tape(tape, tape_header(self.genesis, stream.genesis_sha256))
         self.store = SqliteBarStore(data_dir / "bars.db")
+        self._data_dir, self._stream_id = data_dir, stream.stream_id
+        self.open_recorder()
+
+    def open_recorder(self) -> None:
+        """A new recorder, which goes on from the tape."""
         self.recorder = RecorderStage(
-            tables, TapeWriter(tape, stream.stream_id), self.store, stream.stream_id,
-            partial(keep, tables, self.directory, data_dir),
+            self.tables, TapeWriter(self.directory / TAPE_NAME, self._stream_id), self.store,
+            self._stream_id, partial(keep, self.tables, self.directory, self._data_dir),
         )  # fmt: skip
         weakref.finalize(self, self.recorder.close)  # the dead leave no open file behind
         self.recorder.recover()

@@ -4,7 +4,6 @@ import dataclasses
 import json
 import os
 import shutil
-import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from engine.replay.harness import Harness
 from engine.replay.left_behind import SET_BACK_NS
 from engine.replay.open_stream import TAPE_NAME, recall
 from engine.replay.recorder import RecorderStage
-from engine.replay.tape import TapeReader, TapeWriter
+from engine.replay.tape import TapeReader
 from engine.rules.model import Condition, Rule
 from engine.storage.sqlite import SqliteAlertReader, SqliteBarReader
 from shm.arena import PrivateArena
@@ -261,12 +260,7 @@ def recorder_again(life: Life) -> RecorderStage:
     """The recorder that follows a killed one."""
     run = life.run
     run.recorder.close()
-    run.recorder = RecorderStage(
-        life.tables, TapeWriter(life.directory / TAPE_NAME, life.stream.stream_id), run.store,
-        life.stream.stream_id, lambda: keep(life.tables, life.directory, life.place),
-    )  # fmt: skip
-    weakref.finalize(run, run.recorder.close)
-    run.recorder.recover()
+    run.open_recorder()
     return run.recorder
 
 

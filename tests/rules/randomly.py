@@ -35,11 +35,10 @@ from engine.rules.tree import (
     Window,
     Within,
 )
+from tests.rules.trees import CONSTANTS, FLAG, PLAIN_NAMES
 
-NAMES = ("last", "vwap_rth", "chg_5m_pct", "rsi(14)")
-FLAG = "halted"
+NAMES = PLAIN_NAMES
 VALUES = (1.0, 2.0, 0.0, -0.0, 0.5, 3.0, -1.0, 1e308, 7e-324, math.inf, math.nan, math.nan)
-CONSTANTS = (0.0, 1.0, -1.0, 2.0, 0.5, 3.0, 1e308, 1e-308)
 GROUPS = ("all", "sector", "list:a", "list:b")
 OPS = (">", ">=", "<", "<=", "==", "!=")
 

@@ -44,8 +44,9 @@ NAMES = ("last", "price", "vwap_rth", "vwap", "chg_5m_pct", "rsi(14)")
 PLAIN_NAMES = ("last", "vwap_rth", "chg_5m_pct", "rsi(14)")  # the same without aliases
 FLAG = "halted"
 GROUPS = ("all", "sector", "exchange", "list:mega-caps")
+CONSTANTS = (0.0, 1.0, -1.0, 2.0, 0.5, 3.0, 1e308, 1e-308)
 
-constants = st.sampled_from([0.0, 1.0, -1.0, 2.0, 0.5, 3.0, 1e308, 1e-308])
+constants = st.sampled_from(CONSTANTS)
 numbers = st.builds(Number, constants)
 metrics = st.builds(MetricRef, st.sampled_from([*NAMES, FLAG]))
 spans = st.one_of(
