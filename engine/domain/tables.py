@@ -149,6 +149,7 @@ class EngineTables:
     """
 
     sizes: Sizes
+    arena: Arena
     ticks: RingFamily
     decisions: Ring
     bar_ring: Ring
@@ -232,9 +233,9 @@ def _scan(arena: Arena, sizes: Sizes, columns: Columns) -> ScanTable:
         columns=arena.array(
             "metric_columns", (2, columns.metrics + sizes.max_derived, rows), np.float64
         ),
-        truth=arena.array("truth", (2, sizes.max_rules, rows // 64), np.uint64),
-        op_bits=arena.array("op_bits", (2, sizes.op_bit_slots, rows // 64), np.uint64),
-        op_rows=arena.array("op_rows", (sizes.op_row_slots, rows), np.int64),
+        truth=arena.array("truth", (2, sizes.max_rules, rows // 64), np.uint64, later=True),
+        op_bits=arena.array("op_bits", (2, sizes.op_bit_slots, rows // 64), np.uint64, later=True),
+        op_rows=arena.array("op_rows", (sizes.op_row_slots, rows), np.int64, later=True),
         held=arena.array("held", (2, workers, sizes.max_rules, HELD_WORDS), np.int64),
         cooldowns=arena.array("cooldowns", (workers, sizes.max_cooling, COOL_WORDS), np.int64),
         words=words(arena, "scan_words", workers),
@@ -258,6 +259,7 @@ def allocate(arena: Arena, sizes: Sizes, columns: Columns) -> EngineTables:
     )
     return EngineTables(
         sizes=sizes,
+        arena=arena,
         ticks=RingFamily.create(
             arena, "ticks", records.TICK, sizes.ring_ticks, TICK_GATES, sizes.feeds
         ),

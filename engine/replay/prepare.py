@@ -34,6 +34,7 @@ from engine.replay.repeat import repeated
 from engine.replay.tape import TapeError, TapeReader, TapeWriter, create_tape
 from engine.rules.compiler import CompiledRules, compile_rules
 from engine.rules.pack import pack, unpack
+from engine.rules.publish import publish
 from engine.storage.sqlite import ALERTS_NAME, SqliteAlertStore, SqliteBarStore
 from ipc.logs import Log
 from shm.clock import Clocks
@@ -143,7 +144,7 @@ def _renew_rules(tables: EngineTables, compiled: CompiledRules, log: Log) -> Non
     content = pack(compile_rules(compiled.rules, tables.sizes, before))
     if content != known:
         tables.rules.set_floor(latest)
-        tables.rules.publish(latest + 1, content)
+        publish(tables, latest + 1, content)
         log.info("rules_renewed", version=latest + 1, rules=len(compiled))
 
 
