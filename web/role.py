@@ -117,7 +117,9 @@ def make_deps(ctx: RoleContext) -> Deps:
             {metric.name: metric.unit for metric in METRICS},
         ),
         alerts=LateAlertReader(running.alerts_path),
-        telemetry=lambda: read_board(running.board, monotonic_ns(), beat_timeout_ms),
+        telemetry=lambda: read_board(
+            running.board, monotonic_ns(), beat_timeout_ms, running.tables
+        ),
         stream=running.stream,
         switch_market=lambda market: ctx.request(
             "restart", arguments=market_arguments(running.arguments, market)
