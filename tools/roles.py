@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from engine.config.address import page_url
 from engine.config.running import Running
 from engine.config.schema import Config
 from engine.config.sizes import sizes_of
@@ -156,7 +157,7 @@ def _describe(stream: StreamInfo, config: Config) -> dict[str, object]:
         "resumed_n": stream.resumed_n,
         "interval_ms": stream.interval_ms,
         "max_skew_ms": config.clock.max_skew_ms,
-        "url": f"http://{config.web.host}:{config.web.port}/",
+        "url": page_url(config.web.host, config.web.port) if config.web.port else None,
     }
 
 

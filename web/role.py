@@ -9,6 +9,7 @@ from typing import TypeVar
 import uvloop
 from aiohttp import web
 
+from engine.config.address import page_url
 from engine.config.running import Running
 from engine.errors import EngineError
 from engine.metrics.registry import METRICS
@@ -159,7 +160,7 @@ async def serve(ctx: RoleContext, deps: Deps) -> None:
             raise ListenError(deps.host, deps.port, reason, code) from error
         port = int(runner.addresses[0][1])
         app[KEY].answer_to(deps.host, port)
-        ctx.log.info("listening", url=f"http://{deps.host}:{port}/")
+        ctx.log.info("listening", url=page_url(deps.host, port))
         await _beat_until_stop(ctx, app)
     finally:
         await runner.cleanup()
