@@ -378,6 +378,9 @@ def test_stats_counts_requests_and_roles() -> None:
         await front.get("/live")
         _, document = await front.get("/stats")
         assert document["roles"]["bars"]["cycles_total"] == 12
+        assert document["roles"]["web"]["errors_total"] == 0
+        assert "cycles_total" not in document["roles"]["web"], "nobody tells it there"
+        assert "last_tick_timestamp" not in document["roles"]["bars"], "unknown is not 0"
         routes = {row["route"]: row["count"] for row in document["front"]["requests"]}
         assert routes["/live"] == 1
 
