@@ -12,7 +12,6 @@ WARN_SHARE = 0.4
 REFUSE_SHARE = 1.0
 PROCESS_BYTES = 25_000_000  # what a role has for itself, its share of the interpreter included
 PAGE = 4096
-BASELINE_RULES = 100
 
 # Which group of the printed table an array belongs to, by the beginning of its name.
 _GROUPS = (

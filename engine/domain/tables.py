@@ -181,6 +181,31 @@ class EngineTables:
         """True when indicators and every scan worker have applied cycle n."""
         return not self.laggard(n)
 
+    def waiting(self, key: str) -> int:
+        """How much input waits for a role: with it and without progress, the role is stalled.
+
+        Cycles; of alerts slots of a lane. A feed has none by this measure (its pace is that of its
+        input), web neither.
+        """
+        if key == "bars":
+            return self.decisions.tail() - self.cell.cells.published()
+        if key == "alerts":
+            return min(lane.tail() - lane.head() for lane in self.lanes)
+        if key == "recorder":
+            return self.decisions.tail() - self.decisions.gate("recorder")
+        return self.behind(key)
+
+    def behind(self, key: str) -> int:
+        """How many published cycles a role has not finished; 0 for one that follows no cycles."""
+        published = self.cell.cells.published()
+        if key == "indicators":
+            return published - (read_word(self.indicators.words, 0) >> 1)
+        worker = key.removeprefix("scan")
+        if worker != key:
+            return published - read_word(self.scan.words, int(worker) * WORD_STRIDE)
+        word = {"alerts": FLOW_ALERTED_N, "recorder": FLOW_DURABLE_N}.get(key)
+        return 0 if word is None else published - read_word(self.flow, word * WORD_STRIDE)
+
 
 @dataclasses.dataclass(frozen=True)
 class Columns:

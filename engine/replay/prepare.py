@@ -2,6 +2,7 @@
 one."""
 
 import hashlib
+import shutil
 import uuid
 from pathlib import Path
 
@@ -262,9 +263,13 @@ def _remove_old(config: Config, data_dir: Path, keep: str, now_ns: int, log: Log
         return
     oldest_s = now_ns / 1e9 - config.tape.keep_days * 86_400
     for directory in (data_dir / "streams").iterdir():
+        if directory.name == keep or not directory.is_dir():
+            continue
         newest_s = max((file.stat().st_mtime for file in directory.iterdir()), default=0.0)
-        if directory.name != keep and newest_s < oldest_s:
-            for file in directory.iterdir():
-                file.unlink()
-            directory.rmdir()
-            log.info("removed_stream", stream_id=directory.name)
+        if newest_s < oldest_s:
+            try:
+                shutil.rmtree(directory)
+            except OSError as error:  # somebody else's files: no reason not to start
+                log.warning("not_removed", stream_id=directory.name, error=str(error))
+            else:
+                log.info("removed_stream", stream_id=directory.name)
