@@ -32,8 +32,8 @@ from engine.rules.tree import (
     walk,
 )
 
-_SESSIONS: tuple[SessionName | None, ...] = ("pre", "regular", "after", None)
-_WEEKDAYS: tuple[Weekday | None, ...] = ("mon", "tue", "wed", "thu", "fri", None, None, None)
+SESSION_NAMES: tuple[SessionName | None, ...] = ("pre", "regular", "after", None)
+WEEKDAY_NAMES: tuple[Weekday | None, ...] = ("mon", "tue", "wed", "thu", "fri", None, None, None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,8 +108,8 @@ def explain(
     values = dict(zip(captures.metrics, numbers, strict=False))
     results, steps = _results(captures.nodes, carried, numbers, len(values))
     moment = Moment(
-        time_ns=t_ns, values=values, session=_SESSIONS[day.session],
-        weekday=_WEEKDAYS[day.weekday], minute_of_day=day.minute,
+        time_ns=t_ns, values=values, session=SESSION_NAMES[day.session],
+        weekday=WEEKDAY_NAMES[day.weekday], minute_of_day=day.minute,
     )  # fmt: skip
     facts = Facts(moment, results)
     reaching = {name for at, name in enumerate(captures.metrics) if gaps >> at & 1}

@@ -83,6 +83,12 @@ def _tables(sizes: Sizes) -> EngineTables:
     return allocate(PrivateArena(), sizes, columns())
 
 
+def tables_for_tape(genesis: Genesis, workers: int = 1) -> EngineTables:
+    """Empty private tables as large as those of the stream that begins with this genesis."""
+    told = cast(dict[str, int], genesis.header.config["sizes"])
+    return _tables(Sizes(**{**told, "workers": workers}))
+
+
 def backtest_tape(
     tape: Path, out: Path, workers: int = 1, progress: Callable[[int], None] | None = None
 ) -> Outcome:
@@ -90,8 +96,7 @@ def backtest_tape(
     any `workers`."""
     with TapeReader(tape) as reader:
         genesis = load(tape.with_name(GENESIS_NAME), reader.header.genesis_sha256)
-        told = cast(dict[str, int], genesis.header.config["sizes"])
-        tables = _tables(Sizes(**{**told, "workers": workers}))
+        tables = tables_for_tape(genesis, workers)
         restore(tables, genesis)
         stream_id = genesis.header.stream_id
         with _Writer(out) as writer:
