@@ -217,6 +217,8 @@ class _Answer:
 
     def result(self, cond: Cond) -> tuple[bool | None, bool]:
         """What a condition gave, and whether its unknown may be a false."""
+        if not self.standing.scene.known:
+            return None, False
         normal = normal_form(cond)
         result = truth(normal, self.facts)
         open_ = result is None and any(node in self.undecided for node in _tops(normal))
@@ -251,7 +253,7 @@ class _Answer:
         return Part(
             format_tree(cond), left, right, result,
             gap=not names.isdisjoint(self.standing.reaching) or given,
-            steps=[rfc3339(at) for at in trace.steps_ns] if result and trace.steps_ns else given,
+            steps=[rfc3339(at) for at in trace.steps_ns] if trace.steps_ns else given,
             wanted=given if wanted else False,
             undecided=undecided or given,
             needs=apart.needs or given,
@@ -325,7 +327,10 @@ class _Answer:
         return 0
 
     def unmet(self, cond: Cond) -> Unmet | None:
-        """A condition that must hold for the rule to be looked at, where it does not."""
+        """A condition that must hold for the rule to be looked at, where it does not; of a symbol
+        of which nothing is known that alone is said."""
+        if not self.standing.scene.known:
+            return None
         result, _ = self.result(cond)
         return None if result is True else Unmet(format_tree(cond), self.part(cond, True))
 

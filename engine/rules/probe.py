@@ -103,8 +103,10 @@ class Probe:
             n, cycle.moment, self._columns, cycle.known[part].copy(),
             cycle.known_before[part].copy(), cycle.closed[part].copy(), cycle.closes, self._truth,
         )  # fmt: skip
-        true = self._truth[:, self._word] >> np.uint64(self._symbol % 64) & np.uint64(1) != 0
-        self._last[true] = n, cycle.moment.t_ns
+        bit, one = np.uint64(self._symbol % 64), np.uint64(1)
+        if cycle.known[at] >> bit & one:
+            true = self._truth[:, self._word] >> bit & one != 0
+            self._last[true] = n, cycle.moment.t_ns
 
     def copy(self, n: int) -> tuple[Places, Copy]:
         """What it remembers after cycle n, the last one watched."""

@@ -111,7 +111,7 @@ def copy_places(
     this cycle."""
     word, bit = symbol // 64, np.uint64(symbol % 64)
     one = np.uint64(1)
-    rings = op_rows.view(np.uint64).reshape(len(op_rows), _RING, -1)
+    rings = op_rows.view(np.uint64).reshape(len(op_rows), _RING, op_bits.shape[2])
     return Copy(
         before=(op_bits[1 - (n & 1), places.planes, word] >> bit & one).astype(bool),
         now=(op_bits[n & 1, places.planes, word] >> bit & one).astype(bool),
