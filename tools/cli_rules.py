@@ -2,7 +2,7 @@
 
 import click
 
-from tools import rules_explain, rules_read, rules_write
+from tools import rules_explain, rules_preview, rules_read, rules_write
 
 COMMANDS: tuple[click.Command, ...] = (
     rules_read.list_,
@@ -20,6 +20,7 @@ COMMANDS: tuple[click.Command, ...] = (
     rules_read.export,
     rules_read.flip,
     rules_explain.explain,
+    rules_preview.preview,
 )
 
 

@@ -77,7 +77,7 @@ def moment_ns(text: str, date: int) -> int:
         else:
             time = datetime.time.fromisoformat(text)
             if time.tzinfo is None:
-                return local_ns(date_of(date), time) + time.microsecond * 1_000
+                return local_ns(date_of(date), time)
     except ValueError:
         pass
     raise WhenError(
