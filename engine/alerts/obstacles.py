@@ -18,8 +18,8 @@ _NS = 1_000_000_000
 
 
 class Obstacle(msgspec.Struct, frozen=True, kw_only=True):
-    """kind: disabled, no_cycle_before, session, blind, test_issue, halt, universe, new, edge,
-    entered, debounce, once_per_session, rearm, cooldown, room, max_per_min, cap. text: one
+    """kind: disabled, session, blind, test_issue, unseen, halt, universe, no_cycle_before, new,
+    edge, entered, debounce, once_per_session, rearm, cooldown, room, max_per_min, cap. text: one
     sentence. until_ns, until: when it ends, not there where that is open. part: the condition
     behind it.
 
@@ -35,7 +35,7 @@ class Obstacle(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def silences(self) -> bool:
         """True for what also keeps a rule silent that tells when it is left."""
-        return self.kind in {"disabled", "session", "blind", "test_issue", "halt"}
+        return self.kind in {"disabled", "session", "blind", "test_issue", "unseen", "halt"}
 
 
 class Unmet(NamedTuple):
@@ -85,6 +85,10 @@ def _scope(standing: Standing) -> Iterator[Obstacle]:
             kind="blind", text=f"the feed of {standing.symbol} has a gap: nothing is known until it"
             " ends.",
         )  # fmt: skip
+    if not (scene.known or scene.blind or scene.test_issue):
+        yield Obstacle(
+            kind="unseen", text=f"{standing.symbol} was not there yet in cycle {standing.n}."
+        )
     if scene.halted:
         yield Obstacle(
             kind="halt", text=f"{standing.symbol} is halted, and the rule names no metric of halts."

@@ -129,6 +129,13 @@ def test_a_gap_in_the_feed_makes_blind() -> None:
     assert all(part.undecided is msgspec.UNSET for part in why.explain)
 
 
+def test_a_symbol_that_was_just_admitted_is_told_to_be() -> None:
+    desk = Desk(where())
+    desk.cycle(0, last=6)
+    desk.world.tables.cell.heads["symbol_count"] = 0
+    assert kinds(desk.why()) == ["unseen"]
+
+
 def test_a_test_issue_and_a_halt_stand_in_the_way() -> None:
     only(Desk(where()).cycle(0, Symbol({"last": 6}, test_issue=True)), "test_issue", "test issue")
     only(Desk(where()).cycle(0, Symbol({"last": 6}, halted=True)), "halt", "X is halted")
