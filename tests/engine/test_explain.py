@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from ipc import status_file
-from tests.engine.commands import told, until
+from tests.engine.commands import events, told, until
 from tests.kills.rig import Rig, rig
 
 OFF = {
@@ -37,7 +36,7 @@ class Seen:
 
 
 def get(engine: Rig, path: str) -> tuple[int, Any]:
-    url = (status_file.read(engine.data_dir) or {})["url"].rstrip("/")
+    url = events(engine, "listening")[-1]["url"].rstrip("/")
     try:
         with urllib.request.urlopen(url + path, timeout=20) as answer:
             return answer.status, json.load(answer)
