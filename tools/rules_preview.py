@@ -62,7 +62,7 @@ def preview(
     run = PreviewRun(*_rules(config, rule), limits_of(config))
     for path in tapes:
         entry("engine.replay.backtest:play_tape")(
-            tape_file(Path(path)), run.take, rules=run.compiled
+            tape_file(Path(path)), run.take, rules=run.compiled, told_of=run.told_of
         )
     for name, paths in (("trades", trades), ("bars", bars)):
         for path in paths:
@@ -71,7 +71,7 @@ def preview(
             ).config
             compiled = run.compiled(sizes_of(told))
             entry(f"engine.replay.backtest:play_{name}")(
-                told, Path(path), run.take, compiled, tell
+                told, Path(path), run.take, compiled, tell, told_of=run.told_of
             )
     found, seconds = run.outcome(), time.monotonic() - begun
     if as_json:

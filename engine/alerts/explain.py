@@ -66,6 +66,12 @@ def _leaves_of(rule: Rule) -> tuple[_Leaf, ...]:
     return tuple(map(_leaf, _leaves(rule.condition)))
 
 
+@functools.lru_cache(maxsize=4096)
+def _names_of(rule: Rule) -> tuple[tuple[str, str], ...]:
+    """The metrics that a rule names, as it names them and canonical."""
+    return tuple((name, canonical_name(name)) for name in rule.metrics)
+
+
 def _leaves(cond: Cond) -> Iterator[Cond]:
     match cond:
         case And() | Or():
@@ -124,7 +130,7 @@ def explain(
         )
         for leaf in _leaves_of(rule)
     ]
-    named = {name: _finite(values[canonical_name(name)]) for name in rule.metrics}
+    named = {name: _finite(values[canonical]) for name, canonical in _names_of(rule)}
     return named, reasons
 
 

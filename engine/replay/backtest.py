@@ -107,10 +107,10 @@ def tables_for_tape(genesis: Genesis, workers: int = 1) -> EngineTables:
 
 def play_tape(
     tape: Path, take: Take, workers: int = 1, progress: Callable[[int], None] | None = None,
-    rules: RulesFor | None = None,
+    rules: RulesFor | None = None, told_of: frozenset[str] | None = None,
 ) -> Played:
     """Repeat a recorded stream: reads its genesis and its tape, nothing else. rules: what runs
-    instead of the rules on the tape."""
+    instead of the rules on the tape. told_of: see MergeStage."""
     with TapeReader(tape) as reader:
         genesis = load(tape.with_name(GENESIS_NAME), reader.header.genesis_sha256)
         tables = tables_for_tape(genesis, workers)
@@ -122,7 +122,7 @@ def play_tape(
             genesis = Genesis(genesis.header, content, genesis.arrays)
             blocks = _with_rules(blocks, content)
         restore(tables, genesis)
-        harness = Harness(tables, genesis.header.stream_id, take)
+        harness = Harness(tables, genesis.header.stream_id, take, told_of=told_of)
         ended = harness.run_tape(blocks, progress)
         return Played(genesis.header.stream_id, harness.n, ended)
 
@@ -161,12 +161,13 @@ class _Days:
 
     def __init__(
         self, config: Config, base: str, take: Take, compiled: CompiledRules, *,
-        trades_counted: bool,
+        trades_counted: bool, told_of: frozenset[str] | None = None,
     ) -> None:
         self._config = config
         self._base = base
         self._take = take
         self._trades_counted = trades_counted
+        self._told_of = told_of
         self._compiled = compiled
         self._before: Genesis | None = None
         self.cycles = 0
@@ -191,7 +192,9 @@ class _Days:
         genesis = builder.begin_stream(self._before, day, max(start_ns, first_ns))
         tables = _tables(dataclasses.replace(sizes_of(self._config), workers=1))
         restore(tables, genesis, trades_counted=self._trades_counted)
-        harness = Harness(tables, genesis.header.stream_id, self._take)
+        harness = Harness(
+            tables, genesis.header.stream_id, self._take, told_of=self._told_of
+        )
         known = enumerate(genesis.header.tickers)
         ticks = admitted_batches(source(start_ns, end_ns), known, tables.sizes.capacity)
         harness.run_ticks(ticks, TO_THE_END)
@@ -204,16 +207,17 @@ def _silent(_sentence: str) -> None:
 
 
 def play_trades(
-    config: Config, trades: Path, take: Take, compiled: CompiledRules, report: Report = _silent
+    config: Config, trades: Path, take: Take, compiled: CompiledRules, report: Report = _silent,
+    told_of: frozenset[str] | None = None,
 ) -> Played:
     """Run rules over every trading day of a file of recorded trades.
 
     Stream ids are derived from the file's hash: same input, same alerts. report gets a sentence for
-    every bad row.
+    every bad row; told_of: see MergeStage.
     """
     base = f"trades-{_file_hash(trades)[:32]}"
     first_ns, last_ns = _first_and_last(config, report)
-    return _Days(config, base, take, compiled, trades_counted=True).run(
+    return _Days(config, base, take, compiled, trades_counted=True, told_of=told_of).run(
         first_ns, last_ns, lambda start, end: open_provider(config, start, end)
     )
 
@@ -238,7 +242,8 @@ def _first_and_last(config: Config, report: Report) -> tuple[int, int]:
 
 
 def play_bars(
-    config: Config, bars: Path, take: Take, compiled: CompiledRules, report: Report = _silent
+    config: Config, bars: Path, take: Take, compiled: CompiledRules, report: Report = _silent,
+    told_of: frozenset[str] | None = None,
 ) -> Played:
     """Run rules over 1-minute bars: each bar is applied whole at its end, one cycle a minute."""
     base = f"bars-{_file_hash(bars)[:32]}"
@@ -249,7 +254,7 @@ def play_bars(
     grace = msgspec.structs.replace(config.bars, grace_ms=0)
     config = msgspec.structs.replace(config, engine=engine, bars=grace)
     first_ns, last_ns = int(file.start[0]), int(file.start[-1])
-    return _Days(config, base, take, compiled, trades_counted=False).run(
+    return _Days(config, base, take, compiled, trades_counted=False, told_of=told_of).run(
         first_ns, last_ns, lambda start, end: BarsProvider(file, start, end)
     )
 

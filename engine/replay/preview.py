@@ -101,6 +101,7 @@ class PreviewRun:
         problems = set_faults(self.rules, limits)
         if problems:
             raise RuleError(tuple(problems))
+        self.told_of = frozenset({rule.id})  # alerts of the others are only counted
         self._slot = self.rules.index(self.rule)
         self._streams = self._cycles = self._held = self._capped = 0
         self._days: dict[str, int] = {}

@@ -115,7 +115,8 @@ def test_a_preview_on_bars_counts_the_alerts_of_a_backtest(bars: Path, rule_id: 
     rule = next(one for one in rules() if one.id == rule_id)
     run = PreviewRun(rule, rules(), DEFAULT_LIMITS)
     before = sorted((bars / "state").rglob("*"))
-    played = play_bars(told, bars / "bars.csv", run.take, run.compiled(sizes_of(told)))
+    played = play_bars(told, bars / "bars.csv", run.take, run.compiled(sizes_of(told)),
+                       told_of=run.told_of)  # fmt: skip
     assert isinstance(played, Played) and sorted((bars / "state").rglob("*")) == before
     found = run.outcome()
     mine = [alert for alert in alerts if alert["rule_id"] == rule_id]
@@ -153,7 +154,7 @@ def test_a_preview_on_a_tape_runs_its_cycles_under_the_rules_of_now(tmp_path: Pa
         backtest_tape(tape, tmp_path / "out.jsonl")
         alerts = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
         run = PreviewRun(FIRST_RULES[0], FIRST_RULES, DEFAULT_LIMITS)
-        play_tape(tape, run.take, rules=run.compiled)
+        play_tape(tape, run.take, rules=run.compiled, told_of=run.told_of)
         mine = [alert for alert in alerts if alert["rule_id"] == FIRST_RULES[0].id]
         compare(run.outcome(), expected(alerts, FIRST_RULES[0].id), mine)
         new = read_rule({"id": "mine", "name": "m", "where": "last > 0", "cooldown_sec": 10})
