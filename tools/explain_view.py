@@ -34,7 +34,7 @@ def render(why: Why, width: int = 80) -> RenderableType:
 
 def headline(why: Why) -> Text:
     """One sentence."""
-    when = f"cycle {why.n}, {clock(why.t)} in New York"
+    when = f"cycle {why.n}, {date(why.t)} {clock(why.t)} in New York"
     subject = f"{why.rule_name} ({why.rule_id}, version {why.rule_version}) for {why.symbol}"
     if why.fired:
         said = {"enter": "says enter", "exit": "says exit"}.get(why.event or "", "fires")
@@ -137,10 +137,19 @@ def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.6g}"
 
 
+def date(text: str) -> str:
+    """The date of an RFC 3339 time in New York."""
+    return f"{_local(text):%Y-%m-%d}"
+
+
+def _local(text: str) -> datetime.datetime:
+    return datetime.datetime.fromisoformat(f"{text[:26]}+00:00").astimezone(NEW_YORK)
+
+
 def clock(text: str | msgspec.UnsetType | None) -> str:
-    """An RFC 3339 time as a time of day in New York, to the millisecond where it is none."""
+    """An RFC 3339 time as a time of day in New York; milliseconds where there are any."""
     if not text:
         return ""
-    moment = datetime.datetime.fromisoformat(f"{text[:26]}+00:00").astimezone(NEW_YORK)
+    moment = _local(text)
     shown = f"{moment:%H:%M:%S}"
     return f"{shown}.{moment.microsecond // 1000:03d}" if moment.microsecond else shown

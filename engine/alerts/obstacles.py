@@ -121,7 +121,14 @@ def _universe(rule: Rule, symbol: str, unmet: UnmetOf) -> Iterator[Obstacle]:
     parts = scope.parts if several > 1 and isinstance(scope, And) else (scope,)
     for cond in parts:
         if (missed := unmet(cond)) is not None:
-            yield _outside(missed.text, missed.part)
+            yield _outside(f"{missed.text}{_found(missed.part)}", missed.part)
+
+
+def _found(part: Any) -> str:
+    """What stands in the place of a bound that is not kept."""
+    if part.left is not None and part.right is not None:
+        return f", but it is {part.left:.6g}"
+    return ", which is not so" if part.result is False else ", which is unknown"
 
 
 def _outside(text: str, part: Any = msgspec.UNSET) -> Obstacle:

@@ -152,10 +152,10 @@ def test_a_test_issue_and_a_halt_stand_in_the_way() -> None:
         ({"lists": ["mine"]}, "lists: X is not known to be in mine"),
         ({"sectors": ["Energy"]}, "sectors: X is not known to be in Energy"),
         ({"exchanges": ["NYSE"]}, "exchanges: X is not known to be in NYSE"),
-        ({"price_min": 7, "price_max": 9}, "last >= 7"),
-        ({"price_max": 5.5}, "last <= 5.5"),
-        ({"sessions": ["regular"]}, "in_session(regular)"),
-        ({"where": "bid > 1 and ask > 1"}, "bid > 1 and ask > 1"),
+        ({"price_min": 7, "price_max": 9}, "last >= 7, but it is 6"),
+        ({"price_max": 5.5}, "last <= 5.5, but it is 6"),
+        ({"sessions": ["regular"]}, "in_session(regular), which is not so"),
+        ({"where": "bid > 1 and ask > 1"}, "bid > 1 and ask > 1, which is unknown"),
     ],
 )
 def test_each_part_of_the_universe_is_named(universe: dict[str, Any], said: str) -> None:
@@ -165,7 +165,7 @@ def test_each_part_of_the_universe_is_named(universe: dict[str, Any], said: str)
     why = desk.cycle(0, last=6, bid=3)
     only(why, "universe", said)
     if "last" in said or "bid" in said:
-        assert why.obstacles[0].part.text == said
+        assert why.obstacles[0].part.text == said.partition(", ")[0]
 
 
 def test_an_edge_needs_a_cycle_before_and_that_it_was_not_true_in_it() -> None:

@@ -12,10 +12,17 @@ from typing import Any
 import pytest
 
 from tests.engine.commands import events, told, until
-from tests.kills.rig import Rig, rig
+from tests.kills.rig import RULES, Rig, rig
 
 OFF = {
     "id": "off", "name": "Off", "where": "in_row(last > 0, 5s)", "enabled": False,
+}  # fmt: skip
+HOLD = {
+    "id": "hold", "name": "Holds", "cooldown_sec": 5, "trigger": "edge",
+    "universe": {"price_min": 9},
+    "where": "(in_row(last > vwap, 30s) or not within(chg_1m_pct > 0, 20s) or rank(chg_pct) <= 1)"
+             " and sequence(chg_1m_pct > 0.02, chg_1m_pct < 0.01 within 5m)"
+             " and since(last > 0) < 9",
 }  # fmt: skip
 Done = subprocess.CompletedProcess[str]
 
@@ -50,6 +57,7 @@ def ask(engine: Rig, seen: Seen) -> None:
 
     until(lambda: len(list(engine.alerts())) > 5, engine)
     step("now", "explain", "busy", "SPY", "--json")
+    step("hold", "explain", "hold", "SPY", "--json")
     step("page", "explain", "busy", "SPY")
     step("off", "explain", "off", "SPY", "--json")
     step("no-rule", "explain", "bussy", "SPY")
@@ -68,7 +76,8 @@ def ask(engine: Rig, seen: Seen) -> None:
 def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
     """One engine: asked before it runs, while it does, and its recording after it has ended."""
     found = Seen()
-    with rig(tmp_path_factory.mktemp("explain"), "explain", speed=20.0, end="") as engine:
+    with rig(tmp_path_factory.mktemp("explain"), "explain", speed=20.0, end="",
+             rules=[*RULES, HOLD]) as engine:  # fmt: skip
         (engine.place / "off.json").write_text(json.dumps(OFF))
         found.done["create"] = told(engine, "rules", "create", str(engine.place / "off.json"))
         found.done["none"] = told(engine, "rules", "explain", "busy", "SPY")
@@ -83,6 +92,12 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
         for name, more in (("own", []), ("tape", ["--tape", str(stream)])):
             found.done[name] = told(engine, "rules", "explain", "busy", symbol, "--cycle",
                                     str(alert["n"]), "--json", *more)  # fmt: skip
+        for name in ("now", "hold"):
+            why = found.json(name)
+            found.done[f"{name} again"] = told(
+                engine, "rules", "explain", why["rule_id"], "SPY", "--cycle", str(why["n"]),
+                "--json",
+            )
         found.done["preview"] = told(
             engine, "rules", "preview", "busy", "--tape", str(stream), "--json"
         )
@@ -96,6 +111,22 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
                                      str(stream))  # fmt: skip
         found.done["list"] = told(engine, "rules", "list", "--json")
     yield found
+
+
+def parts(explain: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Every condition, those below an operator after it."""
+    for part in explain:
+        yield part
+        yield from parts(part.get("parts", []))
+
+
+def forget(value: Any) -> Any:
+    """The same without what only a recording knows."""
+    if isinstance(value, list):
+        return [forget(one) for one in value]
+    if isinstance(value, dict):
+        return {key: forget(one) for key, one in value.items() if not key.startswith("last_met")}
+    return value
 
 
 def test_without_an_engine_there_is_nothing_to_look_at(seen: Seen) -> None:
@@ -114,6 +145,26 @@ def test_a_running_engine_tells_every_condition_of_now(seen: Seen) -> None:
     assert seen.done["page"].returncode == 0, seen.done["page"].stderr
     for word in ("Busy minute", "vol_1m > 5000", "needs", "> 45"):
         assert word in seen.done["page"].stdout
+
+
+@pytest.mark.parametrize("name", ["now", "hold"])
+def test_what_was_seen_of_a_running_engine_is_what_its_recording_says(
+    seen: Seen, name: str
+) -> None:
+    live, recorded = seen.json(name), seen.json(f"{name} again")
+    for key in ("n", "t", "values", "fired", "last_fired", "obstacles", "logic"):
+        assert forget(live[key]) == forget(recorded[key]), key
+    pairs = list(zip(parts(live["explain"]), parts(recorded["explain"]), strict=True))
+    assert len(pairs) >= 3
+    for one, other in pairs:
+        if one.get("undecided"):
+            assert one["result"] is None and other["result"] is not True
+        else:
+            assert one["result"] is other["result"], (one, other)
+        for key in ("text", "left", "right", "needs", "off", "since", "taken", "due", "steps"):
+            assert one.get(key) == other.get(key), key
+        if one["last_met"]:
+            assert one["last_met"] == other["last_met"]
 
 
 def test_the_front_tells_the_same(seen: Seen) -> None:
@@ -164,5 +215,5 @@ def test_a_preview_of_the_recording_counts_its_alerts(seen: Seen) -> None:
     assert all(example in wanted for example in found["examples"])
     assert "alerts in" in seen.done["shown"].stdout
     assert {one["id"]: one["version"] for one in json.loads(seen.done["list"].stdout)} == {
-        "move": 1, "drop": 1, "busy": 1, "off": 1,
+        "move": 1, "drop": 1, "busy": 1, "off": 1, "hold": 1,
     }  # fmt: skip
