@@ -33,6 +33,7 @@ from engine.rules.pack import unpack
 from engine.rules.recall import Copy, Places, Recall, copy_places
 from engine.rules.words import near
 from engine.storage.ports import AlertAt
+from shm.arena import PrivateArena
 from shm.blob import Blob
 from shm.cells import Cells
 from shm.fences import read_word
@@ -95,7 +96,7 @@ class Sight:
             op_rows=array("op_rows"),
             cooldowns=array("cooldowns"),
             words=array("scan_words"),
-            rules=Blob("rules", array("rules_ctl"), array("rules_data")),
+            rules=Blob(PrivateArena(), "rules", array("rules_ctl"), array("rules_data")),
             names=Names("names", array("names_ctl"), array("names_raw")),
             reference=array("reference"),
             session=array("session"),
