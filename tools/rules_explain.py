@@ -27,7 +27,8 @@ from tools.status_read import LIVE_STATES, StatusReader
 @click.argument("symbol")
 @click.option("--at", default="", metavar="TIME", help="The last cycle at or before it: 09:45:00 "
               "in New York, or RFC 3339 with a zone.")
-@click.option("--cycle", "n", type=click.IntRange(1), metavar="N", help="That cycle.")
+@click.option("--cycle", "n", type=click.IntRange(1, 1 << 62), metavar="N",
+              help="That cycle.")
 @click.option("--tape", type=click.Path(exists=True), metavar="DIR",
               help="A recorded stream; default: the running engine, with --at and --cycle its own "
               "recording.")
@@ -73,6 +74,8 @@ def _own_tape(config: Config) -> Path:
 def _running(config: Config, rule_id: str, symbol: str, stored: Rule | None) -> Why:
     data_dir = Path(config.paths.data_dir)
     status = StatusReader(data_dir, config.engine.name).read()
+    if status["state"] == "starting":
+        raise UnseenError(f"the engine on {data_dir} is still starting.")
     if status["state"] not in LIVE_STATES or not status.get("stream_id"):
         raise UnseenError(
             f"no engine runs on {data_dir}; --tape DIR explains a cycle of a recording."

@@ -148,13 +148,15 @@ class Deps:
 
 @dataclasses.dataclass
 class Front:
-    """State of one front: names it answers to, counters, and the executor that reads the store.
+    """State of one front: names it answers to, counters, the executor that reads the store, and the
+    one that looks at the engine and may have to wait for it.
 
     counts: what `count` added up since this front began; the totals are on the board.
     """
 
     deps: Deps
     executor: Executor
+    lookout: Executor
     hosts: set[str] = dataclasses.field(default_factory=set)
     origins: set[str] = dataclasses.field(default_factory=set)
     closed_reason: str = ""

@@ -41,6 +41,7 @@ from shm.names import Names
 
 ATTEMPTS = 4000
 PAUSE_S = 0.0005
+_SEARCH_AGAIN = 64  # attempts after which the table of cooldowns is searched anew
 _SYMBOL = (1 << 32) - 1
 _NO_RULES = compile_rules(())
 
@@ -117,11 +118,12 @@ class Sight:
 
     def symbol(self, ticker: str) -> int:
         """Id of a ticker. Raises UnseenError, BusyError."""
+        wanted = ticker.encode(errors="replace")
         for _ in range(ATTEMPTS):
             version = self.names.version()
-            found = np.flatnonzero(self.names.raw == ticker.encode())
+            found = np.flatnonzero(self.names.raw == wanted)
             if self.names.version() == version:
-                if not len(found):
+                if not wanted or not len(found):
                     raise UnseenError(f"no symbol '{ticker}' is known in this stream.")
                 return int(found[0])
             time.sleep(PAUSE_S)
@@ -164,11 +166,13 @@ class Onlooker:
     def look(self) -> Standing:
         """The newest cycle that everybody has applied. Raises UnseenError, BusyError."""
         cells = self.sight.cells
-        for _ in range(ATTEMPTS):
+        entries = self.cooling()
+        for attempt in range(ATTEMPTS):
             n = cells.published()
             if n < 1:
                 raise UnseenError("no cycle has been run yet.")
-            entries = self.cooling()
+            if attempt % _SEARCH_AGAIN == _SEARCH_AGAIN - 1:
+                entries = self.cooling()
             found = self._once(n, entries)
             if found is not None:
                 return found
@@ -365,6 +369,11 @@ class Onlooker:
 class StoredAlerts(Protocol):
     """The part of storage.ports.AlertReader that tells what became of firings."""
 
+    def latest(
+        self, limit: int, *, symbol: str | None = None, rule_id: str | None = None
+    ) -> list[AlertAt]:
+        """The newest first."""
+
     def get(self, alert_id: str) -> AlertAt | None:
         """One alert."""
 
@@ -384,6 +393,9 @@ def with_alerts(
         minute_ns = t_ns // records.NS_PER_MINUTE * records.NS_PER_MINUTE
         found = alerts.ids_of(stream_id, rule.id, cycles, minute_ns)
         scene = dataclasses.replace(scene, in_minute=len(found))
+    newest = alerts.latest(1, symbol=standing.symbol, rule_id=rule.id)
+    if newest and newest[0].alert.t_ns <= t_ns:
+        scene = dataclasses.replace(scene, told_ns=newest[0].alert.t_ns)
     done_n = read_word(sight.flow, FLOW_ALERTED_N * WORD_STRIDE)
     if (scene.true or scene.left) and done_n >= n:
         alert_id = alert_identity(stream_id, rule, standing.symbol, t_ns)

@@ -20,7 +20,8 @@ class Scene:
     not blind and no test issue, in this cycle and the one before. new: the cycle before had no rule
     of this content. true_before: the root then. once, disarmed, entered: planes of repeat control
     (disarmed: before what arms it again was looked at). cooled_ns: T of the newest firing that
-    began a cooldown, 0 none. left: it left what it had entered, in this cycle.
+    began a cooldown, told_ns: of the newest alert, 0 none. left: it left what it had entered, in
+    this cycle.
     in_minute: alerts of the rule in this minute so far, None unknown. alerted: whether this firing
     became an alert, None unknown or not yet; limited: if not, max_per_min kept it back, else the
     cap of alerts of a cycle did.
@@ -41,6 +42,7 @@ class Scene:
     entered: bool = False
     left: bool = False
     cooled_ns: int = 0
+    told_ns: int = 0
     in_minute: int | None = None
     alerted: bool | None = None
     limited: bool = False

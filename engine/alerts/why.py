@@ -189,7 +189,7 @@ class _Answer:
         event: str | msgspec.UnsetType = msgspec.UNSET
         if rule.trigger == "enter_exit" and fired:
             event = "exit" if left else "enter"
-        last_ns = standing.t_ns if entered else scene.cooled_ns
+        last_ns = standing.t_ns if fired else max(scene.cooled_ns, scene.told_ns)
         values = {
             name: _finite(standing.values.get(canonical_name(name), math.nan))
             for name in rule.metrics

@@ -18,7 +18,7 @@ from engine.domain.tables import EngineTables
 from engine.errors import EngineError
 from engine.replay.backtest import tables_for_tape
 from engine.replay.genesis import Genesis, load, restore
-from engine.replay.harness import Harness
+from engine.replay.harness import TO_THE_END, Harness
 from engine.replay.open_stream import GENESIS_NAME
 from engine.replay.tape import CYCLES, RULES, Block, TapeReader
 from engine.rules.compiler import CompiledRules, rule_key
@@ -88,7 +88,7 @@ def moment_ns(text: str, date: int) -> int:
 
 def _find(blocks: Iterator[Block], genesis: Genesis, at: str, n: int) -> Target:
     """The cycle meant."""
-    t_ns = moment_ns(at, genesis.header.date) if at else None
+    t_ns = min(moment_ns(at, genesis.header.date), TO_THE_END) if at else None
     contents = {genesis.header.rules_version: genesis.rules}
     found: np.void | None = None
     for block in blocks:
@@ -146,6 +146,7 @@ class _Watch:
         self.held: dict[int, bool] = {}
         self.minute, self.in_minute = -1, 0
         self.alerted = False
+        self.told_ns = 0
 
     def take(self, cycle: MergedCycle) -> None:
         """What a cycle was like, once everybody has run it."""
@@ -155,6 +156,7 @@ class _Watch:
         mine = [alert.symbol for alert in cycle.alerts if alert.rule_id == self.rule_id]
         self.in_minute += len(mine)
         self.alerted = self.ticker in mine
+        self.told_ns = cycle.t_ns if self.alerted else self.told_ns
         if self.rule is None or not self._admitted():
             return
         if not (self.always or self._in_force()):
@@ -210,7 +212,7 @@ class _Watch:
         standing = looker.take(n, also=also, met=met)
         scene = dataclasses.replace(
             standing.scene, in_minute=self.in_minute, alerted=self.alerted,
-            limited=self._committed(),
+            limited=self._committed(), told_ns=self.told_ns,
         )
         return explain_standing(dataclasses.replace(standing, scene=scene))
 

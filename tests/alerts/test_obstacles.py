@@ -109,8 +109,9 @@ def test_a_rule_that_nobody_knows_and_a_symbol_that_nobody_knows_are_refused() -
     desk = Desk(where(rule_id="vwap-cross"))
     sight = Sight.of(desk.world.tables)
     desk.world.cycle(at(0), {"X": Symbol()})
-    with pytest.raises(UnseenError, match="no symbol 'Y' is known"):
-        Onlooker(sight, "vwap-cross", "Y", None)
+    for ticker in ("Y", "", "\udce9", "X" * 40):
+        with pytest.raises(UnseenError, match=f"no symbol '{ticker}' is known"):
+            Onlooker(sight, "vwap-cross", ticker, None)
     with pytest.raises(UnseenError, match=r"no rule 'vwap-cros' .* did you mean vwap-cross"):
         Onlooker(sight, "vwap-cros", "X", None).take(1)
 
@@ -277,7 +278,7 @@ def test_what_became_of_a_firing_is_read_from_the_stored_alerts() -> None:
         alert_id=alert.alert_id, stream_id="stream", n=1, t_ns=at(0), rule_id="a", symbol="X",
         json=alert.document,
     )])  # fmt: skip
-    assert (scene().alerted, scene().in_minute) == (True, 1)
+    assert (scene().alerted, scene().in_minute, scene().told_ns) == (True, 1, at(0))
     desk.cycle(1, last=6)
     write_word(tables.flow, FLOW_ALERTED_N * WORD_STRIDE, 2)
     assert (scene().alerted, scene().limited) == (False, False)
