@@ -9,7 +9,9 @@ import msgspec
 import numpy as np
 from rich.console import Console
 
-from engine.alerts.sight import Onlooker, Sight, UnseenError, with_alerts
+from engine.alerts.aftermath import with_alerts
+from engine.alerts.onlooker import Onlooker
+from engine.alerts.sight import Sight, UnseenError
 from engine.alerts.why import Why, explain_standing
 from engine.config.schema import Config
 from engine.replay.open_stream import recall, stream_directory, tape_file
@@ -27,8 +29,7 @@ from tools.status_read import LIVE_STATES, StatusReader
 @click.argument("symbol")
 @click.option("--at", default="", metavar="TIME", help="The last cycle at or before it: 09:45:00 "
               "in New York, or RFC 3339 with a zone.")
-@click.option("--cycle", "n", type=click.IntRange(1, 1 << 62), metavar="N",
-              help="That cycle.")
+@click.option("--cycle", "n", type=click.IntRange(1), metavar="N", help="That cycle.")
 @click.option("--tape", type=click.Path(exists=True), metavar="DIR",
               help="A recorded stream; default: the running engine, with --at and --cycle its own "
               "recording.")

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from engine.alerts.merge import MergedCycle
-from engine.alerts.sight import Onlooker, Sight, UnseenError
+from engine.alerts.onlooker import Onlooker
+from engine.alerts.sight import Sight, UnseenError
 from engine.alerts.standing import Met
 from engine.alerts.why import CONDITIONS, Why, explain_standing, remembered_of, trees_of
 from engine.domain.market_hours import date_of, local_ns, to_ns
@@ -100,7 +101,7 @@ def _find(blocks: Iterator[Block], genesis: Genesis, at: str, n: int) -> Target:
         if t_ns is not None:
             chosen = chosen[chosen["t_ns"] <= t_ns]
         elif n:
-            chosen = chosen[chosen["n"] <= n]
+            chosen = chosen[chosen["n"] <= min(n, TO_THE_END)]
         if len(chosen):
             found = chosen[-1]
         if len(chosen) < len(block.decisions):

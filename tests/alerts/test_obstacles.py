@@ -8,7 +8,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from engine.alerts.sight import ATTEMPTS, BusyError, Onlooker, Sight, UnseenError, with_alerts
+from engine.alerts.aftermath import with_alerts
+from engine.alerts.onlooker import ATTEMPTS, Onlooker
+from engine.alerts.sight import BusyError, Sight, UnseenError
 from engine.alerts.standing import Standing
 from engine.alerts.why import Why, explain_standing
 from engine.domain.tables import FLOW_ALERTED_N, KEPT_LIMITED, KEPT_N, KEPT_UID
@@ -321,10 +323,10 @@ def test_an_engine_in_the_middle_of_a_cycle_is_waited_for_and_only_so_long(
     desk.world.prepare(at(1), {"X": Symbol({"last": 7})})
     cells.seal(2)
     cells.publish(2)  # decided, and no worker has applied it
-    monkeypatch.setattr("engine.alerts.sight.ATTEMPTS", 3)
+    monkeypatch.setattr("engine.alerts.onlooker.ATTEMPTS", 3)
     with pytest.raises(BusyError, match="faster than they can be looked at"):
         looker.look()
-    monkeypatch.setattr("engine.alerts.sight.ATTEMPTS", ATTEMPTS)
+    monkeypatch.setattr("engine.alerts.onlooker.ATTEMPTS", ATTEMPTS)
     worker = threading.Timer(0.05, lambda: desk.world.stages[0].run(2))
     worker.start()
     try:

@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from engine.alerts.sight import Onlooker, Sight
+from engine.alerts.onlooker import Onlooker
+from engine.alerts.sight import Sight
 from engine.alerts.standing import Met
 from engine.alerts.why import CONDITIONS, Part, Why, explain_standing, remembered_of, trees_of
 from engine.domain.session_clock import day_time

@@ -101,6 +101,7 @@ def test_a_rule_that_was_not_in_force_is_explained_all_the_same(stream: tuple[Pa
     ("when", "says"),
     [
         ({"n": 100_000}, "the tape ends with cycle"),
+        ({"n": 1 << 70}, "the tape ends with cycle"),
         ({"at": "04:00"}, "the tape holds no cycle at or before 04:00"),
         ({"at": "soon"}, "--at 'soon' is no time"),
         ({"at": "2026-01-05T14:30:10"}, "is no time"),

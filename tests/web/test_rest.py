@@ -439,7 +439,7 @@ def test_why_a_rule_fires_or_not_is_told_and_refusals_name_what_is_missing() -> 
 def test_an_engine_that_is_always_in_the_middle_of_a_cycle_is_not_waited_for_for_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("engine.alerts.sight.ATTEMPTS", 3)
+    monkeypatch.setattr("engine.alerts.onlooker.ATTEMPTS", 3)
     market = warm_market()
     market.tables.rules.publish(1, pack(compile_rules([], market.sizes)))
     market.tables.cell.heads["rules_version"] = 1

@@ -5,7 +5,9 @@ import functools
 
 from aiohttp import web
 
-from engine.alerts.sight import BusyError, Onlooker, Sight, UnseenError, with_alerts
+from engine.alerts.aftermath import with_alerts
+from engine.alerts.onlooker import Onlooker
+from engine.alerts.sight import BusyError, Sight, UnseenError
 from engine.alerts.standing import Standing
 from engine.alerts.why import explain_standing
 from engine.rules.model import Rule
