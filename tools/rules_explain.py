@@ -79,7 +79,7 @@ def _running(config: Config, rule_id: str, symbol: str, stored: Rule | None) -> 
         raise UnseenError(f"the engine on {data_dir} is still starting.")
     if status["state"] not in LIVE_STATES or not status.get("stream_id"):
         raise UnseenError(
-            f"no engine runs on {data_dir}; --tape DIR explains a cycle of a recording."
+            f"no engine runs on {data_dir}; --at, --cycle and --tape DIR explain a recorded cycle."
         )
     sight = Sight.opened(_opener(status["engine"]))
     standing = Onlooker(sight, rule_id, symbol, stored).look()

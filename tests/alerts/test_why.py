@@ -115,6 +115,26 @@ class Play:
         self.before_ns = self.t_ns
         self.t_ns += rng.choice((SECOND_NS // 4, SECOND_NS // 4, SECOND_NS, 61 * SECOND_NS))
 
+    def firings(self, n: int) -> None:
+        """One cycle, of which only the firings are compared."""
+        rng = self.rng
+        self.admitted = min(len(TICKERS), self.admitted + rng.randint(0, 3))
+        symbols = draw_symbols(rng, self.admitted, self.bars)
+        events = {
+            (rule_id, ticker): event
+            for rule_id, ticker, event in self.model.cycle(self.t_ns, self.rules, symbols)
+        }
+        self.world.cycle(self.t_ns, symbols)
+        sight = Sight.of(self.world.tables)
+        for rule in self.rules:
+            for ticker in symbols:
+                why = explain_standing(Onlooker(sight, rule.id, ticker, None).take(n))
+                event = events.get((rule.id, ticker))
+                assert why.fired == (event is not None), (n, ticker, why)
+                assert (why.event or "") == (event or ""), (n, ticker, why)
+                assert why.fired or why.result is not True or why.obstacles
+        self.t_ns += rng.choice((SECOND_NS // 4, SECOND_NS // 4, SECOND_NS, 61 * SECOND_NS))
+
     def look(
         self, n: int, rule: Rule, ticker: str, symbols: dict[str, Symbol],
         bars: dict[str, int], events: list[tuple[str, str, str]], alerts: dict[Any, Any],
@@ -253,6 +273,30 @@ def play(seed: int) -> None:
     made.world.use(made.rules)
     for n in range(1, made.rng.randint(2, 25)):
         made.cycle(n)
+
+
+def play_changes(seed: int) -> None:
+    """Rules that come, go and change under their ids: who fires is what the model says."""
+    made = Play(seed)
+    rng = made.rng
+    for n in range(1, rng.randint(2, 25)):
+        if n == 1 or rng.random() < 0.2:
+            kept = rng.sample(made.rules, rng.randint(0, len(made.rules)))
+            free = [f"r{i}" for i in range(4) if f"r{i}" not in {rule.id for rule in kept}]
+            some = free[: rng.randint(1, 2)]
+            made.rules = kept + [draw_rule(rng, rule_id, made.trees) for rule_id in some]
+            made.world.use(made.rules)
+        made.firings(n)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("batch", range(BATCHES))
+def test_whoever_fires_is_said_to_whatever_becomes_of_the_rules(batch: int) -> None:
+    for seed in range(batch * CASES // BATCHES, (batch + 1) * CASES // BATCHES):
+        try:
+            play_changes(seed)
+        except AssertionError as error:
+            raise AssertionError(f"seed {seed}: {error}") from error
 
 
 @pytest.mark.soak

@@ -13,14 +13,12 @@ import pytest
 from engine.config.load import load
 from engine.config.sizes import sizes_of
 from engine.replay.backtest import Played, backtest_bars, backtest_tape, play_bars, play_tape
-from engine.replay.genesis import encode
-from engine.replay.open_stream import GENESIS_NAME, TAPE_NAME
 from engine.replay.preview import EXAMPLES, Preview, PreviewRun
 from engine.rules.errors import RuleError
 from engine.rules.limits import DEFAULT_LIMITS
 from engine.rules.model import Rule
 from engine.rules.validate import read_rule
-from tests.replay.market import FIRST_RULES, begin, config, recorded
+from tests.replay.market import FIRST_RULES, begin, config, recorded_with_genesis
 
 DOCUMENTS: list[dict[str, Any]] = [
     {"id": "up", "name": "Up", "where": "chg_5m_pct > 0.2", "cooldown_sec": 120},
@@ -142,29 +140,19 @@ def test_two_recordings_count_twice(bars: Path) -> None:
 
 def test_a_preview_on_a_tape_runs_its_cycles_under_the_rules_of_now(tmp_path: Path) -> None:
     told = config()
-    genesis = begin(told)
-    recorded(told, genesis, tmp_path / TAPE_NAME)
-    tape = tmp_path / TAPE_NAME
-    content = encode(genesis)
-    (tmp_path / GENESIS_NAME).write_bytes(content)
-    known = pytest.MonkeyPatch()
-    load_genesis = __import__("engine.replay.genesis", fromlist=["load"]).load
-    known.setattr("engine.replay.backtest.load", lambda path, _hash: load_genesis(path))
-    try:
-        backtest_tape(tape, tmp_path / "out.jsonl")
-        alerts = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
-        run = PreviewRun(FIRST_RULES[0], FIRST_RULES, DEFAULT_LIMITS)
-        play_tape(tape, run.take, rules=run.compiled, told_of=run.told_of)
-        mine = [alert for alert in alerts if alert["rule_id"] == FIRST_RULES[0].id]
-        compare(run.outcome(), expected(alerts, FIRST_RULES[0].id), mine)
-        new = read_rule({"id": "mine", "name": "m", "where": "last > 0", "cooldown_sec": 10})
-        other = PreviewRun(new, FIRST_RULES, DEFAULT_LIMITS)
-        play_tape(tape, other.take, rules=other.compiled)
-        found = other.outcome()
-        assert found.rules == len(FIRST_RULES) + 1 and found.alerts > 100
-        assert found.overlap is not None and 0 < found.overlap <= 1
-    finally:
-        known.undo()
+    tape, _ = recorded_with_genesis(told, begin(told), tmp_path)
+    backtest_tape(tape, tmp_path / "out.jsonl")
+    alerts = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    run = PreviewRun(FIRST_RULES[0], FIRST_RULES, DEFAULT_LIMITS)
+    play_tape(tape, run.take, rules=run.compiled, told_of=run.told_of)
+    mine = [alert for alert in alerts if alert["rule_id"] == FIRST_RULES[0].id]
+    compare(run.outcome(), expected(alerts, FIRST_RULES[0].id), mine)
+    new = read_rule({"id": "mine", "name": "m", "where": "last > 0", "cooldown_sec": 10})
+    other = PreviewRun(new, FIRST_RULES, DEFAULT_LIMITS)
+    play_tape(tape, other.take, rules=other.compiled)
+    found = other.outcome()
+    assert found.rules == len(FIRST_RULES) + 1 and found.alerts > 100
+    assert found.overlap is not None and 0 < found.overlap <= 1
 
 
 def test_a_rule_replaces_the_stored_one_of_its_id_and_is_run_even_if_it_is_off() -> None:

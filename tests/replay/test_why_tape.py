@@ -10,12 +10,10 @@ import pytest
 
 from engine.alerts.sight import UnseenError
 from engine.alerts.why import Why
-from engine.replay.genesis import encode
-from engine.replay.open_stream import GENESIS_NAME, TAPE_NAME
 from engine.replay.tape import CYCLES, TapeReader
 from engine.replay.why_tape import WhenError, explain_tape, moment_ns
 from engine.rules.validate import read_rule
-from tests.replay.market import begin, config, recorded
+from tests.replay.market import begin, config, recorded_with_genesis
 
 SYMBOL = "SIM00003"
 
@@ -23,20 +21,11 @@ SYMBOL = "SIM00003"
 @pytest.fixture(scope="module")
 def stream(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[str, Any]]]:
     """A tape beside its genesis, and its alerts. Its rules change in cycle 90."""
-    place = tmp_path_factory.mktemp("stream")
     told = config()
-    genesis = begin(told)
-    (place / GENESIS_NAME).write_bytes(encode(genesis))
-    run = recorded(told, genesis, place / TAPE_NAME, rules_at=90)
-    (place / GENESIS_NAME).write_bytes(encode(genesis))
-    return place / TAPE_NAME, [json.loads(alert) for alert in run.alerts]
-
-
-@pytest.fixture(autouse=True)
-def any_genesis(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tape of the small market does not know the hash of its genesis."""
-    load = __import__("engine.replay.genesis", fromlist=["load"]).load
-    monkeypatch.setattr("engine.replay.why_tape.load", lambda path, _hash: load(path))
+    tape, run = recorded_with_genesis(
+        told, begin(told), tmp_path_factory.mktemp("stream"), rules_at=90
+    )
+    return tape, [json.loads(alert) for alert in run.alerts]
 
 
 def as_alert(why: Why) -> list[dict[str, Any]]:
