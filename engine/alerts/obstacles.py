@@ -20,7 +20,7 @@ _NS = 1_000_000_000
 class Obstacle(msgspec.Struct, frozen=True, kw_only=True):
     """kind: disabled, session, blind, test_issue, unseen, halt, universe, no_cycle_before, new,
     edge, entered, debounce, once_per_session, rearm, cooldown, room, max_per_min, cap. text: one
-    sentence. until_ns, until: when it ends, not there where that is open. part: the condition
+    sentence. until: when it ends, not there where that is open. part: the condition
     behind it.
 
     prevents: it keeps the rule from firing in this cycle; the others keep an alert back, or will.

@@ -82,11 +82,11 @@ class Onlooker:
         version = int(sight.heads[n % CELL_SLOTS]["rules_version"])
         try:
             self.force(version)  # takes long the first time
-        except BusyError:
+            if sight.cells.published() != n or not sight.applied(n):
+                return None
+            standing = self.take(n, entries)
+        except BusyError:  # the rules of n or of the cycle before have just gone
             return None
-        if sight.cells.published() != n or not sight.applied(n):
-            return None
-        standing = self.take(n, entries)
         whole = sight.cells.valid(n) and sight.cells.published() == n
         if not whole or not sight.applied(n):
             return None
