@@ -88,6 +88,10 @@ class Probe:
         self._evaluator = Evaluator(self._op_bits, self._op_rows, self._word, self._word + 1)
         self._evaluator.take(self._program)
         self.places = Places(self._program, nodes, COLUMNS)
+        # nobody fills what the engine's own program does not compare across symbols
+        self.places.columns = {
+            node: column for node, column in self.places.columns.items() if column not in own
+        }
         self._last = np.zeros((len(rules), 2), np.int64)
         self.since_n = 0
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import threading
+import time
 from typing import Any
 
 import msgspec
@@ -334,3 +335,53 @@ def test_an_engine_in_the_middle_of_a_cycle_is_waited_for_and_only_so_long(
     finally:
         worker.join()
     assert np.array_equal(desk.world.tables.scan.words[:1], [2])
+
+
+def test_whatever_moment_is_caught_of_a_running_engine_is_whole() -> None:
+    """Looks taken while cycles run are those that were taken while each stood still."""
+    rule = where(
+        "within(bid > 3, 1s) and (crosses_above(last, ask) or in_row(last > 2, 500ms))",
+        cooldown_sec=0.7, rearm=True,
+    )  # fmt: skip
+    last = 400
+
+    def values(n: int) -> dict[str, Symbol]:
+        return {
+            ticker: Symbol({"last": n * k % 7, "bid": n * k % 5, "ask": 3.5}, blind=n % 41 == 0)
+            for k, ticker in ((5, "W"), (3, "X"))
+        }
+
+    still = Desk(rule)
+    whole = {}
+    for n in range(1, last + 1):
+        still.world.cycle(at(n / 10), values(n))
+        whole[n] = still.why()
+    desk = Desk(rule)
+    cells = desk.world.tables.cell.cells
+    cells.seal(0)
+    cells.publish(0)
+
+    def run() -> None:
+        for n in range(1, last + 1):
+            desk.world.prepare(at(n / 10), values(n))
+            cells.seal(n)
+            cells.publish(n)
+            assert desk.world.stages[0].run(n)
+            desk.world.take()
+            time.sleep(0.0002)
+
+    desk.world._admit("W")
+    desk.world._admit("X")
+    looker = Onlooker(Sight.of(desk.world.tables), "a", "X", None)
+    engine = threading.Thread(target=run)
+    engine.start()
+    seen = set()
+    try:
+        while engine.is_alive() or last not in seen:
+            if cells.published() > 0:
+                why = explain_standing(looker.look())
+                assert why == whole[why.n]
+                seen.add(why.n)
+    finally:
+        engine.join()
+    assert {one.fired for one in whole.values()} == {True, False} and len(seen) > 1

@@ -80,6 +80,9 @@ def test_a_rule_that_was_not_in_force_is_explained_all_the_same(stream: tuple[Pa
     why = explain_tape(tape, "mine", SYMBOL, n=60, stored=rule)
     assert [one.kind for one in why.obstacles] == ["disabled"]
     assert why.result is True and not why.fired
+    ranked = read_rule({"id": "mine", "name": "m", "where": "rank(last) <= 24 and last > 0"})
+    rank, last = explain_tape(tape, "mine", SYMBOL, n=60, stored=ranked).explain
+    assert (rank.result, rank.undecided, last.result) == (None, True, True)  # nobody compared it
     gone = explain_tape(tape, "fall", SYMBOL, n=89)
     assert gone.rule_id == "fall"
     with pytest.raises(UnseenError, match="no rule 'fall' among the 3"):
