@@ -66,12 +66,19 @@ def _table(why: Why) -> Table:
             continue
         wanted = part.wanted is msgspec.UNSET
         met = None if part.result is None else part.result is wanted
-        mark, colour = ("not true", "red") if part.undecided else _MARK[met]
+        mark, colour = _undecided(part, wanted) if part.undecided else _MARK[met]
         table.add_row(
             f"{indent}{line.text}", _number(part.left), part.needs or "", Text(mark, style=colour),
             how_far(part, met), clock(part.last_met) if part.last_met and not met else "",
         )  # fmt: skip
     return table
+
+
+def _undecided(part: Part, wanted: bool) -> tuple[str, str]:
+    """What a rule remembers of a condition that only matters as far as it is met."""
+    if part.excluded is msgspec.UNSET:
+        return "not kept", "yellow"
+    return ("no or unknown", "red") if part.excluded is wanted else ("yes or unknown", "yellow")
 
 
 def lines(why: Why) -> Iterator[Line]:

@@ -50,7 +50,8 @@ class Part(Explanation, frozen=True, kw_only=True):
     not there.
 
     wanted: false where the rule wants it to be false. undecided: true where result is null because
-    only "not true" is remembered: false or unknown. needs: what would have to be; off: how far the
+    too little is remembered to tell; excluded: what it is not, true or false, as far as that is
+    remembered. needs: what would have to be; off: how far the
     left side is from the bound (what is compared minus bound), off_pct: in percent of it. last_met:
     when it last was as the rule wants it, null unknown; last_met_n: the cycle.
     since: what in_row looks at is true since then. count: true samples of at_least. sample: the
@@ -61,6 +62,7 @@ class Part(Explanation, frozen=True, kw_only=True):
 
     wanted: bool | msgspec.UnsetType = msgspec.UNSET
     undecided: bool | msgspec.UnsetType = msgspec.UNSET
+    excluded: bool | msgspec.UnsetType = msgspec.UNSET
     needs: str | msgspec.UnsetType = msgspec.UNSET
     off: float | msgspec.UnsetType = msgspec.UNSET
     off_pct: float | msgspec.UnsetType = msgspec.UNSET
@@ -79,8 +81,8 @@ class Part(Explanation, frozen=True, kw_only=True):
 class Why(msgspec.Struct, frozen=True, kw_only=True):
     """The whole answer.
 
-    result: of the condition, debounced; null unknown, and undecided then as in Part. fired: an
-    alert was due in this cycle; event: enter or exit, of rules that tell both. explain: the
+    result: of the condition, debounced; null unknown, and undecided where it may be false. fired:
+    an alert was due in this cycle; event: enter or exit, of rules that tell both. explain: the
     conditions in the order of the rule, as on an alert. logic: how they belong together:
     {"all": [0, {"any": [1, {"not": 2}]}]}, numbers are places in explain. last_fired: T of the
     newest firing that is known of, this cycle's included. watched_from_n: last_met is known from
@@ -243,7 +245,9 @@ class _Answer:
             return self.part(cond.part, not wanted)
         result, undecided = self.result(cond)
         left, right = self.sides(cond)
-        trace = self.standing.recall.trace(normal_form(cond))
+        normal = normal_form(cond)
+        excluded = self.undecided.get(normal) if undecided else None
+        trace = self.standing.recall.trace(normal)
         last_n, last_ns = self.last_met(cond, wanted, result, trace)
         apart = Distance() if isinstance(cond, _JUNCTIONS) else distance(cond, wanted, self.number)
         names = {canonical_name(node.name) for node in walk(cond)
@@ -256,6 +260,7 @@ class _Answer:
             steps=[rfc3339(at) for at in trace.steps_ns] if trace.steps_ns else given,
             wanted=given if wanted else False,
             undecided=undecided or given,
+            excluded=given if excluded is None else excluded,
             needs=apart.needs or given,
             off=given if apart.off is None else apart.off,
             off_pct=given if apart.off_pct is None else apart.off_pct,

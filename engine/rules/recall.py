@@ -170,22 +170,23 @@ class Recall:
     # -- results ---------------------------------------------------------------------------------
     def results(
         self, nodes: Iterable[Node], moment: Moment
-    ) -> tuple[dict[Node, Result], set[Node]]:
-        """What nodes gave, those below a node before it; and those of which the memory only says
-        that they are not true: false or unknown."""
+    ) -> tuple[dict[Node, Result], dict[Node, bool | None]]:
+        """What nodes gave, those below a node before it; and those of which too little is
+        remembered to say that: with what they did not give, true or false, None for neither."""
         results: dict[Node, Result] = {}
-        undecided: set[Node] = set()
+        undecided: dict[Node, bool | None] = {}
         facts = Facts(moment, results)
         for node in nodes:
             if not self._known:
                 results[node] = None
                 continue
+            excluded: bool | None = None
             if isinstance(node, Lag | Since | CrossSection | Breadth):
                 results[node], there = self._number(node)
             else:
-                results[node], there = self._truth(cast(Remembering, node), facts)
+                results[node], there, excluded = self._truth(cast(Remembering, node), facts)
             if not there:
-                undecided.add(node)
+                undecided[node] = excluded
         return results, undecided
 
     def _number(self, node: Lag | Since | CrossSection | Breadth) -> tuple[float | None, bool]:
@@ -206,23 +207,29 @@ class Recall:
         at = place.row + (last - node.window.count) % place.rows
         return _finite(float(copy.rows[at : at + 1].view(np.float64)[0])), True
 
-    def _truth(self, node: Remembering, facts: Facts) -> tuple[bool | None, bool]:
+    def _truth(
+        self, node: Remembering, facts: Facts
+    ) -> tuple[bool | None, bool, bool | None]:
+        """The result; whether it is all there is to say; else what it is not."""
         where = self._find(node)
         if where is not None and self._is_true(node, *where):
-            return True, True
+            return True, True, None
         if isinstance(node, Crosses):
-            return (None, False) if where is None else (self._cross(*where), True)
+            return (None, False, None) if where is None else (self._cross(*where), True, None)
         if isinstance(node, Sequence):
-            return (None, False) if where is None else (False, True)
+            return (None, False, None) if where is None else (False, True, None)
         opposite = cast(Remembering, denied(node))
         against = self._find(opposite)
         if against is not None and self._is_true(opposite, *against):
-            return False, True
+            return False, True, None
         if isinstance(node, Within) and truth(node.part, facts) is True:
-            return True, True
+            return True, True, None
         if isinstance(node, InRow) and truth(node.part, facts) is False:
-            return False, True
-        return None, where is not None and against is not None
+            return False, True, None
+        if where is not None and against is not None:
+            return None, True, None
+        excluded = True if where is not None else False if against is not None else None
+        return None, False, excluded
 
     def _is_true(self, node: Remembering, place: Place, copy: Copy) -> bool:
         plane = place.plane

@@ -302,6 +302,7 @@ def test_operators_tell_what_they_remember() -> None:
     assert within.result is True and within.parts[0].last_met == stamp(1)
     assert within.parts[0].off == -1 and within.parts[0].needs == "> 5"
     assert (in_row.result, in_row.undecided, in_row.since) == (None, True, stamp(0))
+    assert in_row.excluded is True
     assert (sequence.taken, sequence.due) == ([stamp(1)], "2013-10-08T07:30:10.000000000Z")
     assert sequence.result is False and [part.text for part in sequence.parts] == [
         "last > 5", "last < 2"

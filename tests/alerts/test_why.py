@@ -217,7 +217,9 @@ class Play:
             if exact:
                 assert not part.undecided, (part, expected)
             if part.undecided:
-                assert part.result is None and expected is not True
+                assert part.result is None
+                if part.excluded is not msgspec.UNSET:
+                    assert expected is not part.excluded
             else:
                 assert part.result is expected, (part, expected)
             if exact and seen:
