@@ -1,6 +1,7 @@
 """Reads back what a program remembers of one symbol: what each node gave in a cycle, since when."""
 
 import dataclasses
+import math
 from collections.abc import Iterable
 from typing import TypeAlias, cast
 
@@ -192,7 +193,7 @@ class Recall:
     def _number(self, node: Lag | Since | CrossSection | Breadth) -> tuple[float | None, bool]:
         if isinstance(node, CrossSection | Breadth):
             found = [copy.columns[node] for _, copy in self._copies if node in copy.columns]
-            return (_finite(found[0]), True) if found else (None, False)
+            return (_known(found[0]), True) if found else (None, False)
         where = self._find(node)
         if where is None:
             return None, False
@@ -205,7 +206,7 @@ class Recall:
             return (self._t_ns - int(copy.rows[place.row])) / 1e9, True
         last = self._t_ns // UNIT_NS[node.window.unit]
         at = place.row + (last - node.window.count) % place.rows
-        return _finite(float(copy.rows[at : at + 1].view(np.float64)[0])), True
+        return _known(float(copy.rows[at : at + 1].view(np.float64)[0])), True
 
     def _truth(
         self, node: Remembering, facts: Facts
@@ -309,8 +310,8 @@ class Recall:
         )  # fmt: skip
 
 
-def _finite(value: float) -> float | None:
-    return value if np.isfinite(value) else None
+def _known(value: float) -> float | None:
+    return None if math.isnan(value) else value
 
 
 def _across(node: CrossSection | Breadth) -> Across:
