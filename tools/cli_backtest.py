@@ -55,22 +55,23 @@ def _run(
 ) -> Any:
     if tape:
         return entry("engine.replay.backtest:backtest_tape")(tape_file(Path(tape)), out)
-    loaded = _config(config_path, trades or bars or "", rules, interval_ms, bars is not None)
+    loaded = config_for(config_path, trades or bars or "", rules, interval_ms, bars is not None)
     name = "backtest_bars" if bars else "backtest_trades"
     recording = Path(trades or bars or "")
-    return entry(f"engine.replay.backtest:{name}")(loaded.config, recording, out, _tell)
+    return entry(f"engine.replay.backtest:{name}")(loaded.config, recording, out, tell)
 
 
-def _tell(sentence: str) -> None:
+def tell(sentence: str) -> None:
     """A bad row, on standard error."""
     click.echo(f"tapescan: {sentence}", err=True)
 
 
-def _config(
+def config_for(
     config_path: str | None, recording: str, rules: str | None, interval_ms: str | None,
-    is_bars: bool,
+    is_bars: bool, *, check_files: bool = True,
 ) -> Loaded:
-    """The configuration with the recording in the place of the feed: all of it, once."""
+    """The configuration with the recording in the place of the feed: all of it, once. check_files:
+    whether the rule file must be there."""
     source = "--bars" if is_bars else "--trades"
     overrides: dict[str, tuple[str, object]] = {
         "feed.provider": (source, "replay"),
@@ -87,4 +88,4 @@ def _config(
         overrides["engine.interval_ms"] = (source, BARS_INTERVAL_MS)
     elif interval_ms is not None:
         overrides["engine.interval_ms"] = ("--interval-ms", interval_ms)
-    return load_config(config_path, overrides)
+    return load_config(config_path, overrides, check_files=check_files)

@@ -20,7 +20,8 @@ def make_app(deps: Deps) -> web.Application:
         middlewares=middlewares.MIDDLEWARES, client_max_size=deps.limits.max_body_bytes
     )
     executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
-    front = Front(deps, executor, closed_reason=closed_reason(deps.host, deps.auth))
+    lookout = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lookout")
+    front = Front(deps, executor, lookout, closed_reason=closed_reason(deps.host, deps.auth))
     front.answer_to(deps.host, deps.port)
     app[KEY] = front
     app[STATE] = AppState(front, SymbolDirectory(deps.tables))
@@ -42,4 +43,5 @@ async def _push_loops(app: web.Application) -> AsyncIterator[None]:
     await hub.start()
     yield
     await hub.stop()
-    app[KEY].executor.shutdown(wait=False, cancel_futures=True)
+    for executor in (app[KEY].executor, app[KEY].lookout):
+        executor.shutdown(wait=False, cancel_futures=True)

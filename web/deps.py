@@ -13,6 +13,7 @@ from engine.config.registry import SETTINGS
 from engine.config.schema_web import WebSection
 from engine.domain.stream import StreamInfo
 from engine.domain.tables import EngineTables
+from engine.rules.model import Rule
 from engine.storage.ports import AlertAt
 from web.problems import Problem
 from web.reading import MetricIndex
@@ -36,6 +37,9 @@ class AlertSource(Protocol):
 
     def get(self, alert_id: str) -> AlertAt | None:
         """One alert."""
+
+    def ids_of(self, stream_id: str, rule_id: str, cycles: range, from_ns: int) -> list[str]:
+        """Ids of alerts of a rule."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,6 +102,11 @@ class Histogram:
         return sum(count for upper, count in pairs if upper <= bound_s)
 
 
+def _none_stored(_rule_id: str) -> Rule | None:
+    """No rule."""
+    return None
+
+
 def _ignore(_series: str, _value: int) -> None:
     """Nowhere to count."""
 
@@ -110,7 +119,8 @@ class Deps:
     switch_market("simulator" or "replay") asks the supervisor to start the engine again on it;
     no_switch: one sentence why that cannot be, empty when it can.
     limits: the bounds of [web]. count(series, amount), observe(series, ns) and gauge(series, value)
-    write the front's own line of the board. now_ns: monotonic clock; engine_ns: engine time, as
+    write the front's own line of the board. stored_rule(id): a rule as it is kept, also one that is
+    not in force. now_ns: monotonic clock; engine_ns: engine time, as
     alerts are stamped with it. max_skew_ms: how far engine time may be from the wall clock before
     that degrades it.
     """
@@ -133,17 +143,20 @@ class Deps:
     count: Callable[[str, int], None] = _ignore
     observe: Callable[[str, int], None] = _ignore
     gauge: Callable[[str, int], None] = _ignore
+    stored_rule: Callable[[str], Rule | None] = _none_stored
 
 
 @dataclasses.dataclass
 class Front:
-    """State of one front: names it answers to, counters, and the executor that reads the store.
+    """State of one front: names it answers to, counters, the executor that reads the store, and the
+    one that looks at the engine and may have to wait for it.
 
     counts: what `count` added up since this front began; the totals are on the board.
     """
 
     deps: Deps
     executor: Executor
+    lookout: Executor
     hosts: set[str] = dataclasses.field(default_factory=set)
     origins: set[str] = dataclasses.field(default_factory=set)
     closed_reason: str = ""

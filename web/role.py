@@ -13,6 +13,7 @@ from engine.config.address import page_url
 from engine.config.running import Running
 from engine.errors import EngineError
 from engine.metrics.registry import METRICS
+from engine.rules.stored import stored_rule
 from engine.storage.errors import StorageError
 from engine.storage.ports import AlertAt
 from engine.storage.sqlite import SqliteAlertReader
@@ -84,6 +85,12 @@ class LateAlertReader:
         """See AlertReader.get."""
         return self._read(lambda reader: reader.get(alert_id), None)
 
+    def ids_of(self, stream_id: str, rule_id: str, cycles: range, from_ns: int) -> list[str]:
+        """See AlertReader.ids_of."""
+        return self._read(
+            lambda reader: reader.ids_of(stream_id, rule_id, cycles, from_ns), []
+        )
+
 
 class LogBridge(logging.Handler):
     """Sends what aiohttp and the front log to the role's own log."""
@@ -137,6 +144,7 @@ def make_deps(ctx: RoleContext) -> Deps:
         count=ctx.telemetry.count,
         observe=ctx.telemetry.observe,
         gauge=ctx.telemetry.set,
+        stored_rule=lambda rule_id: stored_rule(config, running.data_dir, rule_id),
     )
 
 

@@ -45,6 +45,13 @@ class BarsQuery(msgspec.Struct, forbid_unknown_fields=True):
     bars: Count = 120
 
 
+class ExplainQuery(msgspec.Struct, forbid_unknown_fields=True):
+    """Query of GET /api/v1/rules/{rule_id}/explain; `at`: now, the newest cycle."""
+
+    symbol: Ticker
+    at: Literal["now"] = "now"
+
+
 class NoQuery(msgspec.Struct, forbid_unknown_fields=True):
     """A route that takes no query."""
 
@@ -90,6 +97,7 @@ _CHOICES = {
     "sort": typing.get_args(SortKey),
     "direction": typing.get_args(Direction),
     "market": ("simulator", "replay"),
+    "at": ("now",),
 }
 _WORDS = {"int": "a whole number", "str": "text", "object": "a JSON object", "null": "null",
           "array": "a list", "bool": "true or false", "float": "a number"}

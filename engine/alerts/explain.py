@@ -32,8 +32,8 @@ from engine.rules.tree import (
     walk,
 )
 
-_SESSIONS: tuple[SessionName | None, ...] = ("pre", "regular", "after", None)
-_WEEKDAYS: tuple[Weekday | None, ...] = ("mon", "tue", "wed", "thu", "fri", None, None, None)
+SESSION_NAMES: tuple[SessionName | None, ...] = ("pre", "regular", "after", None)
+WEEKDAY_NAMES: tuple[Weekday | None, ...] = ("mon", "tue", "wed", "thu", "fri", None, None, None)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +64,12 @@ class _Leaf:
 @functools.lru_cache(maxsize=4096)
 def _leaves_of(rule: Rule) -> tuple[_Leaf, ...]:
     return tuple(map(_leaf, _leaves(rule.condition)))
+
+
+@functools.lru_cache(maxsize=4096)
+def _names_of(rule: Rule) -> tuple[tuple[str, str], ...]:
+    """The metrics that a rule names, as it names them and canonical."""
+    return tuple((name, canonical_name(name)) for name in rule.metrics)
 
 
 def _leaves(cond: Cond) -> Iterator[Cond]:
@@ -108,8 +114,8 @@ def explain(
     values = dict(zip(captures.metrics, numbers, strict=False))
     results, steps = _results(captures.nodes, carried, numbers, len(values))
     moment = Moment(
-        time_ns=t_ns, values=values, session=_SESSIONS[day.session],
-        weekday=_WEEKDAYS[day.weekday], minute_of_day=day.minute,
+        time_ns=t_ns, values=values, session=SESSION_NAMES[day.session],
+        weekday=WEEKDAY_NAMES[day.weekday], minute_of_day=day.minute,
     )  # fmt: skip
     facts = Facts(moment, results)
     reaching = {name for at, name in enumerate(captures.metrics) if gaps >> at & 1}
@@ -124,7 +130,7 @@ def explain(
         )
         for leaf in _leaves_of(rule)
     ]
-    named = {name: _finite(values[canonical_name(name)]) for name in rule.metrics}
+    named = {name: _finite(values[canonical]) for name, canonical in _names_of(rule)}
     return named, reasons
 
 

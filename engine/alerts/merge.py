@@ -84,12 +84,15 @@ class MergeStage:
     """Takes cycle n from all lanes; nothing here depends on how many there are.
 
     alerted: how many alerts a rule had in the stream in cycles before n, from a time on; asked in
-    the minute in which the stage begins, of which it has not merged everything itself.
+    the minute in which the stage begins, of which it has not merged everything itself. told_of: ids
+    of the rules whose alerts get a document, None: all; who only counts the others saves the time.
     """
 
     def __init__(
-        self, tables: EngineTables, stream_id: str, alerted: Alerted = _none_yet
+        self, tables: EngineTables, stream_id: str, alerted: Alerted = _none_yet,
+        told_of: frozenset[str] | None = None,
     ) -> None:
+        self._told_of = told_of
         self._tables = tables
         self._stream_id = stream_id
         self._alerted = alerted
@@ -250,6 +253,8 @@ class MergeStage:
 
     def _document(self, n: int, t_ns: int, day: DayTime, alert: _Fired) -> MergedAlert:
         rule = self._rule(alert.rules_version, alert.slot)
+        if self._told_of is not None and rule.id not in self._told_of:
+            return MergedAlert("", rule.id, alert.symbol, alert.recv_ns, b"")
         fired = Firing(
             rule, alert.symbol, alert.price, n, t_ns, alert.event_ns, alert.values, alert.gaps,
             alert.left,

@@ -3,7 +3,7 @@ canonical alert a line."""
 
 import dataclasses
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self, cast
 
@@ -24,11 +24,15 @@ from engine.replay.builder import Builder, columns, load_compiled_rules
 from engine.replay.genesis import Genesis, load, restore
 from engine.replay.harness import TO_THE_END, Harness
 from engine.replay.open_stream import GENESIS_NAME
-from engine.replay.tape import TapeReader
+from engine.replay.tape import RULES, Block, TapeReader
+from engine.rules.compiler import CompiledRules
+from engine.rules.pack import pack
 from shm.arena import PrivateArena
 
 MINUTE_MS = 60_000
 Source = Callable[[int, int], Provider]  # the input of [start_ns, end_ns)
+Take = Callable[[MergedCycle], None]
+RulesFor = Callable[[Sizes], CompiledRules]
 
 
 class BacktestError(EngineError):
@@ -43,6 +47,15 @@ class Outcome:
     cycles: int
     alerts: int
     sha256: str
+    ended: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Played:
+    """What was run. ended: a tape held the end of its stream."""
+
+    stream_id: str
+    cycles: int
     ended: bool
 
 
@@ -73,31 +86,60 @@ class _Writer:
             self._digest.update(line)
             self.alerts += 1
 
-    def close(self) -> str:
+    def outcome(self, played: Played) -> Outcome:
+        """Put the file in its place."""
         self._file.close()
         self._temporary.rename(self._path)
-        return self._digest.hexdigest()
+        return Outcome(
+            played.stream_id, played.cycles, self.alerts, self._digest.hexdigest(), played.ended
+        )
 
 
 def _tables(sizes: Sizes) -> EngineTables:
     return allocate(PrivateArena(), sizes, columns())
 
 
+def tables_for_tape(genesis: Genesis, workers: int = 1) -> EngineTables:
+    """Empty private tables as large as those of the stream that begins with this genesis."""
+    told = cast(dict[str, int], genesis.header.config["sizes"])
+    return _tables(Sizes(**{**told, "workers": workers}))
+
+
+def play_tape(
+    tape: Path, take: Take, workers: int = 1, progress: Callable[[int], None] | None = None,
+    rules: RulesFor | None = None, told_of: frozenset[str] | None = None,
+) -> Played:
+    """Repeat a recorded stream: reads its genesis and its tape, nothing else. rules: what runs
+    instead of the rules on the tape. told_of: see MergeStage."""
+    with TapeReader(tape) as reader:
+        genesis = load(tape.with_name(GENESIS_NAME), reader.header.genesis_sha256)
+        tables = tables_for_tape(genesis, workers)
+        blocks = reader.blocks()
+        if rules is not None:
+            content = pack(rules(tables.sizes))
+            if genesis.header.rules_version < 1 or len(content) > tables.sizes.rules_bytes:
+                raise BacktestError(f"{tape} was recorded with no room for these rules.")
+            genesis = Genesis(genesis.header, content, genesis.arrays)
+            blocks = _with_rules(blocks, content)
+        restore(tables, genesis)
+        harness = Harness(tables, genesis.header.stream_id, take, told_of=told_of)
+        ended = harness.run_tape(blocks, progress)
+        return Played(genesis.header.stream_id, harness.n, ended)
+
+
+def _with_rules(blocks: Iterator[Block], content: bytes) -> Iterator[Block]:
+    """The same cycles under other rules, which every version stands for."""
+    for block in blocks:
+        yield dataclasses.replace(block, content=content) if block.kind == RULES else block
+
+
 def backtest_tape(
     tape: Path, out: Path, workers: int = 1, progress: Callable[[int], None] | None = None
 ) -> Outcome:
-    """Repeat a recorded stream: reads its genesis and its tape, nothing else. The same bytes for
-    any `workers`."""
-    with TapeReader(tape) as reader:
-        genesis = load(tape.with_name(GENESIS_NAME), reader.header.genesis_sha256)
-        told = cast(dict[str, int], genesis.header.config["sizes"])
-        tables = _tables(Sizes(**{**told, "workers": workers}))
-        restore(tables, genesis)
-        stream_id = genesis.header.stream_id
-        with _Writer(out) as writer:
-            harness = Harness(tables, stream_id, writer.take)
-            ended = harness.run_tape(reader.blocks(), progress)
-            return Outcome(stream_id, harness.n, writer.alerts, writer.close(), ended)
+    """Write the alerts of a recorded stream. The same bytes for any `workers`."""
+    with _Writer(out) as writer:
+        played = play_tape(tape, writer.take, workers, progress)
+        return writer.outcome(played)
 
 
 def _file_hash(path: Path) -> str:
@@ -118,17 +160,19 @@ class _Days:
     """
 
     def __init__(
-        self, config: Config, base: str, writer: _Writer, *, trades_counted: bool
+        self, config: Config, base: str, take: Take, compiled: CompiledRules, *,
+        trades_counted: bool, told_of: frozenset[str] | None = None,
     ) -> None:
         self._config = config
         self._base = base
-        self._writer = writer
+        self._take = take
         self._trades_counted = trades_counted
-        self._compiled = load_compiled_rules(config)
+        self._told_of = told_of
+        self._compiled = compiled
         self._before: Genesis | None = None
         self.cycles = 0
 
-    def run(self, first_ns: int, last_ns: int, source: Source) -> Outcome:
+    def run(self, first_ns: int, last_ns: int, source: Source) -> Played:
         """Every trading day with input between two instants, in order. Raises BacktestError when
         there is none."""
         builder, next_ns = self._builder(""), 0
@@ -143,8 +187,7 @@ class _Days:
         if not self.cycles:
             name = self._config.market.calendar
             raise BacktestError(f"no record lies within a trading day of the calendar {name}.")
-        sha256 = self._writer.close()
-        return Outcome(self._base, self.cycles, self._writer.alerts, sha256, True)
+        return Played(self._base, self.cycles, True)
 
     def _builder(self, stream_id: str) -> Builder:
         calendar_dir = Path(self._config.paths.data_dir)
@@ -156,7 +199,9 @@ class _Days:
         genesis = builder.begin_stream(self._before, day, max(start_ns, first_ns - 1))
         tables = _tables(dataclasses.replace(sizes_of(self._config), workers=1))
         restore(tables, genesis, trades_counted=self._trades_counted)
-        harness = Harness(tables, genesis.header.stream_id, self._writer.take)
+        harness = Harness(
+            tables, genesis.header.stream_id, self._take, told_of=self._told_of
+        )
         known = enumerate(genesis.header.tickers)
         ticks = admitted_batches(source(start_ns, end_ns), known, tables.sizes.capacity)
         harness.run_ticks(ticks, TO_THE_END)
@@ -168,18 +213,27 @@ def _silent(_sentence: str) -> None:
     """Nobody listens."""
 
 
-def backtest_trades(config: Config, trades: Path, out: Path, report: Report = _silent) -> Outcome:
-    """Run the configured rules over every trading day of a file of recorded trades.
+def play_trades(
+    config: Config, trades: Path, take: Take, compiled: CompiledRules, report: Report = _silent,
+    told_of: frozenset[str] | None = None,
+) -> Played:
+    """Run rules over every trading day of a file of recorded trades.
 
-    Stream ids are derived from the file's hash: same input, same bytes. report gets a sentence for
-    every bad row.
+    Stream ids are derived from the file's hash: same input, same alerts. report gets a sentence for
+    every bad row; told_of: see MergeStage.
     """
     base = f"trades-{_file_hash(trades)[:32]}"
     first_ns, last_ns = _first_and_last(config, report)
+    return _Days(config, base, take, compiled, trades_counted=True, told_of=told_of).run(
+        first_ns, last_ns, lambda start, end: open_provider(config, start, end)
+    )
+
+
+def backtest_trades(config: Config, trades: Path, out: Path, report: Report = _silent) -> Outcome:
+    """Write the alerts of the configured rules over a file of recorded trades, see play_trades."""
+    compiled = load_compiled_rules(config)
     with _Writer(out) as writer:
-        return _Days(config, base, writer, trades_counted=True).run(
-            first_ns, last_ns, lambda start, end: open_provider(config, start, end)
-        )
+        return writer.outcome(play_trades(config, trades, writer.take, compiled, report))
 
 
 def _first_and_last(config: Config, report: Report) -> tuple[int, int]:
@@ -194,9 +248,11 @@ def _first_and_last(config: Config, report: Report) -> tuple[int, int]:
     return first_ns, last_ns
 
 
-def backtest_bars(config: Config, bars: Path, out: Path, report: Report = _silent) -> Outcome:
-    """Run the configured rules over 1-minute bars: each bar is applied whole at its end, one cycle
-    a minute."""
+def play_bars(
+    config: Config, bars: Path, take: Take, compiled: CompiledRules, report: Report = _silent,
+    told_of: frozenset[str] | None = None,
+) -> Played:
+    """Run rules over 1-minute bars: each bar is applied whole at its end, one cycle a minute."""
     base = f"bars-{_file_hash(bars)[:32]}"
     file = BarsFile(bars, report)
     if not len(file.start):
@@ -205,7 +261,13 @@ def backtest_bars(config: Config, bars: Path, out: Path, report: Report = _silen
     grace = msgspec.structs.replace(config.bars, grace_ms=0)
     config = msgspec.structs.replace(config, engine=engine, bars=grace)
     first_ns, last_ns = int(file.start[0]), int(file.start[-1])
+    return _Days(config, base, take, compiled, trades_counted=False, told_of=told_of).run(
+        first_ns, last_ns, lambda start, end: BarsProvider(file, start, end)
+    )
+
+
+def backtest_bars(config: Config, bars: Path, out: Path, report: Report = _silent) -> Outcome:
+    """Write the alerts of the configured rules over 1-minute bars, see play_bars."""
+    compiled = load_compiled_rules(config)
     with _Writer(out) as writer:
-        return _Days(config, base, writer, trades_counted=False).run(
-            first_ns, last_ns, lambda start, end: BarsProvider(file, start, end)
-        )
+        return writer.outcome(play_bars(config, bars, writer.take, compiled, report))

@@ -26,6 +26,7 @@ class Harness:
     """Runs every role's stage in turn. on_cycle is called with each merged cycle, in order of n.
 
     scan=False leaves out metrics and rules: history needs bars and indicators only.
+    told_of: see MergeStage.
     The recorder's gates are moved along, so that the rings end as a recording engine would leave
     them.
     """
@@ -37,6 +38,7 @@ class Harness:
         on_cycle: Callable[[MergedCycle], None] | None = None,
         *,
         scan: bool = True,
+        told_of: frozenset[str] | None = None,
     ) -> None:
         self.tables = tables
         self.bars = BarsStage(tables)
@@ -48,7 +50,7 @@ class Harness:
         ]
         for stage in self.scans:
             stage.recover()
-        self.merge = MergeStage(tables, stream_id)
+        self.merge = MergeStage(tables, stream_id, told_of=told_of)
         self._on_cycle = on_cycle
         self.n = tables.cell.cells.published()
         self.on_bars: Callable[[np.ndarray], None] | None = None

@@ -134,7 +134,7 @@ class Compiler:
                  f" most {limit} fit",)
             )  # fmt: skip
         edge = 0 if rule.trigger == "level" else FLAG_EDGE
-        uid = _key(hashlib.sha256(rule.id.encode()).digest())
+        uid = rule_key(rule.id)
         return _Kept(rule, lowered, digest, uid, edge | (FLAG_HALT if halt else 0), packed(rule))
 
 
@@ -169,8 +169,9 @@ def _universes(universes: Sequence[Universe]) -> tuple[np.ndarray, tuple[Univers
     return np.array(found, np.int32), tuple(places)[1:]
 
 
-def _key(digest: bytes) -> int:
-    """First 8 bytes as a signed number, never 0 (0 marks a free cooldown entry)."""
+def rule_key(rule_id: str) -> int:
+    """The rule_uid of an id: never 0, which marks a free cooldown entry."""
+    digest = hashlib.sha256(rule_id.encode()).digest()
     return int.from_bytes(digest[:8], "little", signed=True) or 1
 
 

@@ -218,7 +218,7 @@ class Lowering:
                 )
             case Since():
                 part = self.condition(expr.condition)
-                state = nodes.state(State(_key(expr), planes=2, rows=1))
+                state = nodes.state(State(node_key(expr), planes=2, rows=1))
                 return nodes.node(op.SINCE, c=part, state=state)
             case Lag():
                 return nodes.node(op.LAG, number(expr.value), state=self._lag_state(expr))
@@ -238,7 +238,7 @@ class Lowering:
         rows = 1 << window.count.bit_length()  # above the count
         return self._nodes.state(
             State(
-                _key(expr), planes=0, rows=rows, unit_ns=_unit_ns(window), count=window.count,
+                node_key(expr), planes=0, rows=rows, unit_ns=_unit_ns(window), count=window.count,
                 clearing=op.CLEAR_NUMBERS,
             )
         )  # fmt: skip
@@ -278,7 +278,7 @@ class Lowering:
                 code = op.WITHIN if isinstance(cond, Within) else op.IN_ROW
                 part = self.condition(cond.part)
                 length_ns = cond.window.length_ns
-                state = nodes.state(State(_key(cond), planes=2, rows=1, window=length_ns))
+                state = nodes.state(State(node_key(cond), planes=2, rows=1, window=length_ns))
                 return nodes.node(code, c=part, state=state)
             case Ago() | AtLeast():
                 return self._sampled(cond)
@@ -307,7 +307,7 @@ class Lowering:
             level = Arithmetic("-" if above else "+", cond.right, margin)
             back = self._compare(Compare("<" if above else ">", cond.left, level))
             planes = 3
-        state = self._nodes.state(State(_key(cond), planes))
+        state = self._nodes.state(State(node_key(cond), planes))
         if not above:
             left, right = right, left
         return self._nodes.node(op.CROSS, left, right, d=back, state=state)
@@ -317,7 +317,7 @@ class Lowering:
         ago = isinstance(cond, Ago)
         code = _SAMPLED[ago, bars]
         state = State(
-            _key(cond), planes=0 if code == op.AGO else 1, rows=1,
+            node_key(cond), planes=0 if code == op.AGO else 1, rows=1,
             window=0 if ago else cond.window.count, unit_ns=0 if bars else _unit_ns(cond.window),
             count=cond.window.count if isinstance(cond, Ago) else cond.count,
             clearing=op.CLEAR_WORDS if bars else op.CLEAR_RING,
@@ -331,7 +331,7 @@ class Lowering:
             for step in cond.steps
         )
         cancel = -1 if cond.cancel is None else self.condition(cond.cancel)
-        state = State(_key(cond), planes=size, rows=2 * size - 1, steps=steps)
+        state = State(node_key(cond), planes=size, rows=2 * size - 1, steps=steps)
         return self._nodes.node(op.SEQUENCE, d=cancel, state=self._nodes.state(state))
 
     def _not(self, part: Cond) -> int:
@@ -361,7 +361,8 @@ class Lowering:
                 raise TypeError(f"{type(cond).__name__} is not a condition in normal form")
 
 
-def _key(node: Node) -> bytes:
+def node_key(node: Node) -> bytes:
+    """What a node of a normal form remembers under, in every version of the rules."""
     return key_of(b"node", encoding(node))
 
 

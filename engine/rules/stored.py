@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
 from engine.config.schema import Config
 from engine.config.sizes import sizes_of
 from engine.rules.change import Outcome
@@ -12,6 +14,7 @@ from engine.rules.files import load_rules
 from engine.rules.library import Library, Program, Ready, live, plain
 from engine.rules.limits import limits_of
 from engine.rules.model import Rule
+from engine.rules.validate import read_rule
 from engine.storage.rule_ports import Answer, Bounds, RuleVersion
 from engine.storage.rule_sqlite import FILE_NAME, SqliteRuleReader, SqliteRuleStore
 from shm.clock import realtime_ns
@@ -28,6 +31,26 @@ def open_library(config: Config, data_dir: Path) -> Library:
     bounds = Bounds(versions=config.rules.keep_versions, deleted=config.rules.keep_deleted)
     store = SqliteRuleStore(store_path(data_dir), bounds)
     return Library(store, limits_of(config), sizes_of(config), realtime_ns)
+
+
+def stored_rule(config: Config, data_dir: Path, rule_id: str) -> Rule | None:
+    """The newest version of a rule that is not deleted; None where there is none, or the settings
+    no longer allow it. Raises StorageError."""
+    path = store_path(data_dir)
+    if not path.exists():
+        return None
+    reader = SqliteRuleReader(path)
+    try:
+        found = reader.get(rule_id)
+    finally:
+        reader.close()
+    if found is None or found.deleted:
+        return None
+    try:
+        rule = read_rule(plain(found), limits_of(config))
+    except RuleError:
+        return None
+    return msgspec.structs.replace(rule, version=found.version)
 
 
 def take_in_source(library: Library, config: Config, ready: Ready | None = None) -> Outcome:

@@ -132,6 +132,17 @@ def test_validate_tells_every_fault(place: Path, capsys: Capture) -> None:
         (["create", "none.json"], 2, "'none.json' does not exist"),
         (["create", "bad.json"], 3, "bad.json: line 1 column 2: broken JSON"),
         (["delete"], 2, "Missing argument 'ID'"),
+        (["explain", "a", "X"], 1, "no engine runs on"),
+        (["explain", "a", "X", "--cycle", "5"], 1, "holds no recorded stream"),
+        (["explain", "a", "X", "--cycle", "0"], 2, "0 is not in the range"),
+        (["explain", "a", "X", "--at", "9:00", "--cycle", "5"], 2, "leave one away"),
+        (["explain", "a"], 2, "Missing argument 'SYMBOL'"),
+        (["preview", "a.json"], 2, "needs at least one of --tape, --trades and --bars"),
+        (["preview", "a", "--bars", "a.json", "--interval-ms", "5"], 2, "is for recorded trades"),
+        (["preview", "no", "--bars", "a.json"], 1, "there is no rule 'no'"),
+        (["preview", "two.json", "--bars", "a.json"], 3, "expected one rule to preview, found 2"),
+        (["preview", "bad.json", "--bars", "a.json"], 3, "bad.json: line 1 column 2: broken JSON"),
+        (["preview", "a", "--tape", "a.json"], 1, "a.json"),
         (["dance"], 2, "No such command"),
     ],
 )
@@ -140,6 +151,7 @@ def test_an_error_is_one_sentence_and_its_exit_code(
 ) -> None:
     said(capsys, "create", "a.json")
     (place / "bad.json").write_text("{")
+    (place / "two.json").write_text(json.dumps([document("x"), document("y")]))
     text = said(capsys, *arguments, code=code)
     assert says in text
     assert text.startswith("tapescan: ") and text.count("\n") == 1

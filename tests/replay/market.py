@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import hashlib
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -24,8 +25,9 @@ from engine.domain.tables import FLOW_ALERTED_N, EngineTables, allocate
 from engine.feeds.registry import open_provider
 from engine.feeds.stage import FeedStage
 from engine.replay.builder import Builder, columns
-from engine.replay.genesis import Genesis, restore, tape_header
+from engine.replay.genesis import Genesis, encode, restore, tape_header
 from engine.replay.harness import Harness
+from engine.replay.open_stream import GENESIS_NAME, TAPE_NAME
 from engine.replay.recorder import RecorderStage
 from engine.replay.tape import CYCLES, TapeReader, TapeWriter, create_tape
 from engine.rules.compiler import CompiledRules, compile_rules
@@ -152,6 +154,16 @@ def drive(
                 return True
         if not moved and feed.ended:
             return False
+
+
+def recorded_with_genesis(
+    told: Config, genesis: Genesis, place: Path, rules_at: int | None = None
+) -> tuple[Path, Run]:
+    """A whole stream as a start leaves it: its tape beside the genesis that it knows by hash."""
+    content, tape = encode(genesis), place / TAPE_NAME
+    (place / GENESIS_NAME).write_bytes(content)
+    create_tape(tape, tape_header(genesis, hashlib.sha256(content).hexdigest()))
+    return tape, recorded(told, genesis, tape, rules_at=rules_at)
 
 
 def publish_rules(tables: EngineTables, version: int, rules: tuple[Rule, ...]) -> None:

@@ -71,7 +71,8 @@ class Socket:
 
 def idle_front(**changes: Any) -> Front:
     """A front that serves nobody, for what is built on one."""
-    return Front(Market().deps(0, limits=limits(**changes)), ThreadPoolExecutor(1))
+    deps = Market().deps(0, limits=limits(**changes))
+    return Front(deps, ThreadPoolExecutor(1), ThreadPoolExecutor(1))
 
 
 @contextlib.asynccontextmanager

@@ -9,8 +9,12 @@ import pytest
 
 from engine.config.schema import Config, RulesSection
 from engine.domain.records import APPROX_TRADES, DECISION_UNRECORDED, FLAG_TYPICAL
+from engine.rules.compiler import compile_rules
+from engine.rules.pack import pack
+from engine.rules.validate import read_rule
 from engine.storage.errors import StoreError
 from ipc.line import Line, State
+from shm.fences import write_word
 from tests.web.front import RunningFront, serve, warm_market
 from tests.web.market import MINUTE, SECOND, Market
 from web.middlewares import SECURITY_HEADERS
@@ -401,3 +405,49 @@ def test_a_broken_handler_is_a_500_without_details_and_is_counted() -> None:
         assert front.state.front.errors >= 1
 
     serve(warm_market(), scenario)
+
+
+def test_why_a_rule_fires_or_not_is_told_and_refusals_name_what_is_missing() -> None:
+    market = warm_market()
+    told = {"id": "up", "name": "Up", "where": "last > 1000000 and not halted"}
+    rules = compile_rules([read_rule(told)], market.sizes)
+    market.tables.rules.publish(1, pack(rules))
+    market.tables.cell.heads["rules_version"] = 1
+    market.tables.cell.heads["symbol_count"][:, 0] = len(market.tickers)
+    stored = read_rule({"id": "kept", "name": "k", "where": "last > 1", "enabled": False})
+
+    async def scenario(front: RunningFront) -> None:
+        status, why = await front.get("/api/v1/rules/up/explain?symbol=AIG")
+        assert status == 200, why
+        last, halted = why["explain"]
+        assert (last["result"], last["needs"], halted["wanted"]) == (False, "> 1000000", False)
+        assert last["off_pct"] < -99 and why["fired"] is False and why["result"] is False
+        status, why = await front.get("/api/v1/rules/kept/explain?symbol=AIG&at=now")
+        assert status == 200 and why["obstacles"][0]["kind"] == "disabled"
+        for path, code, said in (
+            ("up/explain?symbol=NONE", 404, "No symbol 'NONE' is known in this stream."),
+            ("upp/explain?symbol=AIG", 404, "did you mean up?"),
+            ("up/explain", 400, "symbol: this key is required"),
+            ("up/explain?symbol=AIG&at=09:31", 400, "at: "),
+        ):
+            status, problem = await front.get(f"/api/v1/rules/{path}")
+            assert status == code and said in problem["detail"], problem
+
+    serve(market, scenario, stored_rule=lambda rule_id: stored if rule_id == "kept" else None)
+
+
+def test_an_engine_that_is_always_in_the_middle_of_a_cycle_is_not_waited_for_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("engine.alerts.onlooker.ATTEMPTS", 3)
+    market = warm_market()
+    market.tables.rules.publish(1, pack(compile_rules([], market.sizes)))
+    market.tables.cell.heads["rules_version"] = 1
+    write_word(market.tables.scan.words, 0, market.n - 1)
+    stored = read_rule({"id": "kept", "name": "k", "where": "last > 1"})
+
+    async def scenario(front: RunningFront) -> None:
+        status, problem = await front.get("/api/v1/rules/kept/explain?symbol=AIG")
+        assert status == 503 and "faster than they can be looked at" in problem["detail"]
+
+    serve(market, scenario, stored_rule=lambda _: stored)
