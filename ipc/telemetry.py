@@ -39,6 +39,8 @@ SERIES: tuple[Series, ...] = (
     Series("rows_malformed_total", "counter", "rows", "Rows of the input skipped as malformed."),
     Series("cycles_total", "counter", "cycles", "Cycles executed."),
     Series("absent_cycles_total", "counter", "cycles", "Grid points left out because of lateness."),
+    Series("strided_cycles_total", "counter", "cycles",
+           "Cycles that did not look at every symbol, because of overload."),
     Series("http_requests_total", "counter", "requests", "HTTP requests answered."),
     Series("http_requests_refused_total", "counter", "requests", "Requests over web.max_requests."),
     Series("http_requests_timed_out_total", "counter", "requests",
