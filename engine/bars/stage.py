@@ -244,14 +244,8 @@ class BarsStage:
         return 0 < int(self._session[S_ROLL]) <= t_ns
 
     def _write(
-        self,
-        t_ns: int,
-        ends: list[int],
-        marks: list[int],
-        flags: int,
-        anchor_ns: int,
-        decided_ns: int,
-        stride: Stride,
+        self, t_ns: int, ends: list[int], marks: list[int], flags: int, anchor_ns: int,
+        decided_ns: int, stride: Stride,
     ) -> np.void:
         """Write decision n + 1. A cycle that has other rules looks at every symbol."""
         interval_ns = self._interval_ns

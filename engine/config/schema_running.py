@@ -54,8 +54,13 @@ class OverloadSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True, k
         ),
     ] = 45
     max_stride: Annotated[
-        Literal[1, 2, 4],
-        Meta(description="The largest stride; 1: every cycle looks at every symbol."),
+        int,
+        Meta(
+            ge=1,
+            le=4,
+            description="The largest stride, 1, 2 or 4; 1: every cycle looks at every symbol.",
+            extra={"power_of_two": True},
+        ),
     ] = 4
     recent_alert_s: Annotated[
         int,

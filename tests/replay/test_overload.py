@@ -1,4 +1,5 @@
-"""A live stream on a machine that is too slow equals its repetition: the strides are on the tape."""
+"""A live stream on a machine that is too slow equals its repetition: its strides are on the
+tape."""
 
 import random
 from pathlib import Path

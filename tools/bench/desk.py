@@ -38,6 +38,7 @@ class Engine:
         self.tables.session["close_ns"] = self.tables.session["end_ns"] = START_NS * 2
         self._fill()
         self.n = self.version = 0
+        self.stride = 1
         self.stage = ScanStage(self.tables, 0)
         self.stage.recover()
 
@@ -89,6 +90,7 @@ class Engine:
         self.n += 1
         head = self.tables.cell.heads[self.n % tables.CELL_SLOTS]
         head["n"], head["t_ns"] = self.n, START_NS + self.n * STEP_NS
+        head["stride"] = self.stride
         head["rules_version"], head["symbol_count"][0] = self.version, self.symbols
         self.tables.indicators.words[0] = self.n * 2
         self.stage.lane.set_head(self.stage.lane.tail())
