@@ -79,11 +79,15 @@ class Engine:
 
     def use(self, rules: list[Rule]) -> CompiledRules:
         """Decide on these rules from the next cycle on."""
-        self.version += 1
         compiled = compile_rules(rules)
-        self.tables.rules.set_floor(self.version - 1)
-        self.tables.rules.publish(self.version, pack(compiled))
+        self.publish(pack(compiled))
         return compiled
+
+    def publish(self, content: bytes) -> None:
+        """Decide on packed rules from the next cycle on."""
+        self.version += 1
+        self.tables.rules.set_floor(self.version - 1)
+        self.tables.rules.publish(self.version, content)
 
     def prepare(self) -> int:
         """Publish the next cell and forget what the lane holds."""

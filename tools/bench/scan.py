@@ -31,7 +31,7 @@ ROUNDS, FEW_ROUNDS = 60, 14
 OPERATORS: dict[Op, Callable[[Any, Any], Any]] = {">": operator.gt, "<": operator.lt}
 
 
-def _steady_columns(engine: Engine) -> list[int]:
+def steady_columns(engine: Engine) -> list[int]:
     """Columns that are known, spread and do not move while only the time moves."""
     seen = []
     for _ in range(2):
@@ -133,7 +133,7 @@ def start(
     """An engine some cycles into its rules. Half of them began one cycle later: with a cooldown of
     one and a half cycles, half of the true pairs cool at any time."""
     engine = Engine(symbols, rules, float(np.prod(shares)))
-    usable = _steady_columns(engine)
+    usable = steady_columns(engine)
     made = make_rules(engine.columns(), usable, rules, shares, cooldown)
     engine.use(made[::2])
     engine.cycle_ms()
