@@ -2,7 +2,7 @@
 
 import click
 
-from tools import rules_read, rules_write
+from tools import rules_read, rules_templates, rules_write
 
 COMMANDS: tuple[click.Command, ...] = (
     rules_read.list_,
@@ -19,6 +19,7 @@ COMMANDS: tuple[click.Command, ...] = (
     rules_write.import_,
     rules_read.export,
     rules_read.flip,
+    rules_templates.templates_,
 )
 
 
