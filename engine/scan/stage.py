@@ -134,6 +134,11 @@ class ScanStage:
             return self.scope.count
         return int(np.bitwise_count(self.due.due).sum())
 
+    @property
+    def rules(self) -> int:
+        """Rules in force in the last cycle evaluated."""
+        return len(self.versions.rules)
+
     def recover(self) -> None:
         """Take up the state in the tables: a fresh start and the successor of a killed worker."""
         self._forget()

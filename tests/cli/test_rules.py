@@ -248,7 +248,7 @@ def test_a_rule_is_made_from_a_template(
     assert "gap_pct > {gap_pct}" in shown and "0.2 to 100" in shown
     assert read(capsys, "templates", "show", "gap-up")["params"]["gap_pct"]["default"] == 3
     made = said(capsys, "templates", "new", "gap-up", "--id", "mine", "--set", "gap_pct=5")
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(made.encode())))
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(made.encode())))
     assert said(capsys, "create", "-") == "created mine, version 1\n"
     stored = read(capsys, "show", "mine")["document"]
     assert (stored["where"], stored["template"]) == ("gap_pct > 5", "gap-up")

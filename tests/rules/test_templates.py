@@ -68,7 +68,7 @@ def test_a_wrong_parameter_is_refused_in_one_sentence(name: str, value: float, t
 
 
 def test_a_part_of_a_bar_is_refused() -> None:
-    with pytest.raises(ChangeError, match=r"bars = 2\.5 of template .rising-candles. must be whole"):
+    with pytest.raises(ChangeError, match=r"2\.5 of template .rising-candles. must be whole"):
         document(find_template("rising-candles"), values={"bars": 2.5})
 
 
