@@ -30,7 +30,7 @@ def page() -> str:
         days = f"{source.symbol_days:,.0f} symbol-days"
         parts.append(f"- *{name}*: {source.data}, {days}; `{source.command}`.\n")
     parts.append(
-        "\nWhat the simulated market does not show, such as standing price bands or spreads that "
+        "\nWhat the simulated market does not show, such as quotes that cross or spreads that "
         "change,\nhas a rate of 0 there.\n"
     )
     parts.append("\n| template | fires when | rate | measured on |\n|---|---|---|---|\n")
