@@ -55,6 +55,8 @@ SERIES: tuple[Series, ...] = (
     Series("cycles_total", "counter", "cycles", "Cycles executed.", ("bars",)),
     Series("absent_cycles_total", "counter", "cycles", "Grid points left out because of lateness.",
            ("bars",)),
+    Series("strided_cycles_total", "counter", "cycles",
+           "Cycles that did not look at every symbol, because of overload.", ("bars",)),
     Series("http_requests_total", "counter", "requests", "HTTP requests answered."),
     Series("http_requests_refused_total", "counter", "requests", "Requests over web.max_requests."),
     Series("http_requests_timed_out_total", "counter", "requests",

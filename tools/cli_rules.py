@@ -2,7 +2,7 @@
 
 import click
 
-from tools import rules_explain, rules_preview, rules_read, rules_write
+from tools import rules_explain, rules_preview, rules_read, rules_templates, rules_write
 
 COMMANDS: tuple[click.Command, ...] = (
     rules_read.list_,
@@ -21,6 +21,7 @@ COMMANDS: tuple[click.Command, ...] = (
     rules_read.flip,
     rules_explain.explain,
     rules_preview.preview,
+    rules_templates.templates_,
 )
 
 

@@ -77,6 +77,9 @@ def every_command() -> Iterator[tuple[str, click.Command]]:
         if isinstance(command, click.Group):
             for inner, found in command.commands.items():
                 yield f"tapescan {name} {inner}", found
+                if isinstance(found, click.Group):
+                    for last, command in found.commands.items():
+                        yield f"tapescan {name} {inner} {last}", command
 
 
 def help_text(path: str, command: click.Command) -> str:

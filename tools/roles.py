@@ -51,7 +51,10 @@ _INDICATORS = (
     "indicator_words", "indicator_state", "indicator_values", "indicator_closes",
     "indicator_changed",
 )  # fmt: skip
-_SCAN = ("metric_columns", "truth", "op_bits", "op_rows", "held", "cooldowns", "scan_words")
+_SCAN = (
+    "metric_columns", "truth", "op_bits", "op_rows", "held", "cooldowns", "fired_ns", "looked_ns",
+    "looked_bars", "scan_words",
+)  # fmt: skip
 _ALERTS = ("flow", "kept_back")
 _RECORDER = ("ticks_ctl", "decisions_ctl", "bar_ring_ctl", "flow")
 _WEB = ("rules_ctl", "rules_data")

@@ -50,11 +50,13 @@ def moment(at_ns: int) -> str:
     return f"{datetime.fromtimestamp(at_ns // 1_000_000_000, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _say_json(value: object) -> None:
+def say_json(value: object) -> None:
+    """Print JSON for people."""
     click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print rows in columns."""
     widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
     for row in (head, *rows):
         cells = [f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)]
@@ -71,7 +73,7 @@ def list_(deleted: bool, as_json: bool, config_path: str | None) -> None:
     with reading(config) as reader:
         found = [one for one in reader.newest() if one.deleted == deleted]
     if as_json:
-        _say_json([record(one) for one in found])
+        say_json([record(one) for one in found])
         return
     rows = []
     for one in found:
@@ -79,7 +81,7 @@ def list_(deleted: bool, as_json: bool, config_path: str | None) -> None:
         state = "deleted" if deleted else "on" if document["enabled"] else "off"
         name = document["name"]
         rows.append((one.rule_id, str(one.version), state, one.owner, moment(one.at_ns), name))
-    _table(("ID", "VERSION", "STATE", "OWNER", "CHANGED", "NAME"), rows)
+    table(("ID", "VERSION", "STATE", "OWNER", "CHANGED", "NAME"), rows)
 
 
 @click.command()
@@ -96,7 +98,7 @@ def show(
     with reading(config) as reader:
         found = find(reader, rule_id, version)
     if as_json:
-        _say_json(record(found))
+        say_json(record(found))
     else:
         click.echo(text_of(found, form), nl=False)
 
@@ -120,7 +122,7 @@ def validate(path: str, as_json: bool, config_path: str | None) -> int:
     except RuleError as error:
         problems = error.problems
     if as_json:
-        _say_json({"valid": not problems, "rules": count, "problems": problems})
+        say_json({"valid": not problems, "rules": count, "problems": problems})
     elif not problems:
         told = "1 rule" if count == 1 else f"{count} rules"
         click.echo(f"{path} is good, {told}.")
@@ -142,14 +144,14 @@ def history(rule_id: str, limit: int, as_json: bool, config_path: str | None) ->
         find(reader, rule_id)
         found = reader.history(rule_id, limit)
     if as_json:
-        _say_json([record(one) for one in found])
+        say_json([record(one) for one in found])
         return
     rows = [
         (str(one.version), one.action, moment(one.at_ns), one.author, one.content_hash[:12],
          one.note)
         for one in found
     ]  # fmt: skip
-    _table(("VERSION", "ACTION", "AT", "AUTHOR", "CONTENT", "NOTE"), rows)
+    table(("VERSION", "ACTION", "AT", "AUTHOR", "CONTENT", "NOTE"), rows)
 
 
 @click.command()
@@ -176,7 +178,7 @@ def diff(
             before = find(reader, rule_id, from_version)
     found = difference(before, after)
     if as_json:
-        _say_json(found)
+        say_json(found)
     elif not found.text:
         told = f"versions {found.from_version} and {found.to_version} of rule '{rule_id}'"
         click.echo(f"{told} are written alike.")

@@ -28,6 +28,7 @@ LATENCIES = {
 COUNTERS = {
     "alerts": "alerts_emitted_total",
     "absent_cycles": "absent_cycles_total",
+    "strided_cycles": "strided_cycles_total",
     "malformed_rows": "rows_malformed_total",
     "errors": "errors_total",
     "websocket_connections": "websocket_connections",
@@ -132,7 +133,7 @@ def _degraded(attached: Attached, max_skew_ms: object) -> list[str]:
     board = attached.board
     skew_ns = int(board.counters[board.line("bars"), board.counter(CLOCK_SKEW)])
     refused = {key: Line(board, key).get(Line.REFUSED) for key in board.lines}
-    return reasons(int(head["flags"]), skew_ns, max_skew_ms, refused)
+    return reasons(int(head["flags"]), skew_ns, max_skew_ms, refused, int(head["stride"]))
 
 
 def _numbers(board: Board) -> dict[str, Any]:

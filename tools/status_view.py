@@ -72,7 +72,7 @@ def _facts(status: dict[str, Any]) -> list[tuple[str, str | None]]:
         ("stream", status.get("stream_id")),
         ("market time", _moment(status.get("t"))),
         ("cycle", _cycle(status)),
-        ("absent cycles", _number(status.get("absent_cycles"))),
+        ("absent, strided", _pair(status.get("absent_cycles"), status.get("strided_cycles"))),
         ("up since" if live else "last start", _moment(status.get("started"))),
         ("last word", None if live else _moment(status.get("written"))),
         ("exit code", None if status.get("exit_code") is None else str(status["exit_code"])),

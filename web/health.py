@@ -47,7 +47,9 @@ def look(front: Front) -> Health:
     if head is not None:
         skew_ns = telemetry.counters.get("bars", {}).get(CLOCK_SKEW, 0)
         refused = {role.name: role.refused for role in telemetry.roles}
-        degraded += reasons(int(head["flags"]), skew_ns, front.deps.max_skew_ms, refused)
+        degraded += reasons(
+            int(head["flags"]), skew_ns, front.deps.max_skew_ms, refused, int(head["stride"])
+        )
     if front.closed_reason:
         state = "closed"
     elif cold or not telemetry.roles:

@@ -3,6 +3,8 @@ others."""
 
 import numpy as np
 
+from engine.bars.decision import find_decision
+from engine.bars.overload import Overload
 from engine.bars.stage import GATE, BarsStage
 from engine.config.running import Running
 from engine.domain import records
@@ -41,6 +43,9 @@ class _Bars:
         # Who moved it may have died before it decided; a resume finds a new anchor, too.
         moved = self.live and self.stage.reanchored(self.clock.anchor_ns())
         self.moved_ns = self.clock.now_ns() if moved else 0
+        stride = int(self.stage.head["stride"])
+        self.overload = Overload(running.config.overload, self.interval_ns, stride)
+        self.timed_n = self.stage.n  # of the newest cycle whose duration is noted
 
     def decide(self) -> np.void | None:
         flags = records.DECISION_UNRECORDED if self.is_unrecorded() else 0
@@ -50,10 +55,31 @@ class _Bars:
         now_ns = self.clock.now_ns()
         if slept_ns:
             self.moved_ns = now_ns
+            self.overload.forgive()
             self.ctx.log.warning("reanchored", slept_s=slept_ns / 1e9)
         return self.stage.decide_live(
-            now_ns, self.wait_ns, flags, self.clock.anchor_ns(), self.moved_ns
+            now_ns, self.wait_ns, flags, self.clock.anchor_ns(), self.moved_ns,
+            self.overload.stride,
         )
+
+    def time_cycle(self) -> None:
+        """Note how long the newest cycle took, once every role has applied it."""
+        stage, n = self.stage, self.stage.n
+        if self.timed_n == n or not stage.gates_ready(n):
+            return
+        self.timed_n = n
+        found = find_decision(self.tables.decisions, n)
+        if found is not None:
+            took_ns = self.clock.now_ns() - int(found[1]["decided_ns"])
+            self.overload.note_done(int(found[1]["t_ns"]), took_ns)
+
+    def follow_load(self, decision: np.void) -> None:
+        """A cycle was decided: the next may have another stride."""
+        overload = self.overload
+        if int(decision["flags"]) & records.DECISION_REANCHORED:
+            overload.forgive()
+        elif overload.note_decision(int(decision["t_ns"]), int(decision["absent"])):
+            self.ctx.log.warning("stride", every=overload.every)
 
     def is_unrecorded(self) -> bool:
         """True once the recorder gave up or was overtaken; said once."""
@@ -123,6 +149,7 @@ class _Bars:
         again."""
         if self.live:
             self.overtake()
+            self.time_cycle()
         decision = self.waiting if self.waiting is not None else self.decide()
         if decision is None:
             return False
@@ -130,6 +157,8 @@ class _Bars:
             self.waiting = decision
             return False
         self.waiting = None
+        if self.live:
+            self.follow_load(decision)
         self.report(decision)
         return True
 
@@ -141,6 +170,7 @@ class _Bars:
         telemetry = ctx.telemetry
         telemetry.count("cycles_total")
         telemetry.count("absent_cycles_total", int(decision["absent"]))
+        telemetry.count("strided_cycles_total", int(decision["stride"] > 1))
         head = self.tables.cell.heads[n % 4]
         telemetry.set("tick_processed_total", int(head["ticks"]))
         refused = head["refused_future"] + head["refused_capacity"] + head["refused_tick"]

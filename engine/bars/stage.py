@@ -36,6 +36,7 @@ from engine.bars.layout import (
     C_WORDS,
     Work,
 )
+from engine.bars.overload import EVERY_CYCLE, Stride
 from engine.bars.pool_nb import sanitise_pool
 from engine.bars.words import (
     CONTEXT_COUNTERS,
@@ -156,7 +157,9 @@ class BarsStage:
     def _may_decide(self) -> bool:
         return not self.ended and self.gates_ready(self.n) and self.tables.decisions.free() > 0
 
-    def decide_replay(self, flags: int = 0, decided_ns: int = 0) -> np.void | None:
+    def decide_replay(
+        self, flags: int = 0, decided_ns: int = 0, stride: Stride = EVERY_CYCLE
+    ) -> np.void | None:
         """Write the next decision in tape time; None while a watermark or a gate is not there yet.
 
         Every grid point is decided. At the end of input the cycles go on until no minute is open;
@@ -174,10 +177,11 @@ class BarsStage:
                 return None
         if min(marks) == END_OF_INPUT and self._all_done():
             flags |= records.DECISION_END
-        return self._write(t_ns, ends, marks, flags, 0, decided_ns)
+        return self._write(t_ns, ends, marks, flags, 0, decided_ns, stride)
 
     def decide_live(
-        self, now_ns: int, wait_ns: int, flags: int = 0, anchor_ns: int = 0, moved_ns: int = 0
+        self, now_ns: int, wait_ns: int, flags: int = 0, anchor_ns: int = 0, moved_ns: int = 0,
+        stride: Stride = EVERY_CYCLE,
     ) -> np.void | None:
         """Write the next decision at engine time now_ns; None while it is too early or gated.
 
@@ -199,7 +203,7 @@ class BarsStage:
             t_ns = -grid_floor(-roll_ns, self._interval_ns)
         if self.reanchored(anchor_ns):
             flags |= records.DECISION_REANCHORED
-        return self._write(t_ns, self._end_cursors(t_ns), marks, flags, anchor_ns, now_ns)
+        return self._write(t_ns, self._end_cursors(t_ns), marks, flags, anchor_ns, now_ns, stride)
 
     def reanchored(self, anchor_ns: int) -> bool:
         """True when the engine clock was moved since the newest cycle was decided."""
@@ -240,14 +244,10 @@ class BarsStage:
         return 0 < int(self._session[S_ROLL]) <= t_ns
 
     def _write(
-        self,
-        t_ns: int,
-        ends: list[int],
-        marks: list[int],
-        flags: int,
-        anchor_ns: int,
-        decided_ns: int,
+        self, t_ns: int, ends: list[int], marks: list[int], flags: int, anchor_ns: int,
+        decided_ns: int, stride: Stride,
     ) -> np.void:
+        """Write decision n + 1. A cycle that has other rules looks at every symbol."""
         interval_ns = self._interval_ns
         words = np.zeros(DECISION_WORDS, np.int64)
         words[DECISION["n"]] = self.n + 1
@@ -264,6 +264,9 @@ class BarsStage:
         words[DECISION["absent"]] = (t_ns - before_ns) // interval_ns - 1
         words[DECISION["anchor_ns"]] = anchor_ns
         words[DECISION["decided_ns"]] = decided_ns
+        if self.n < 1 or words[DECISION["rules_version"]] != self._head[HEAD["rules_version"]]:
+            stride = EVERY_CYCLE
+        words[DECISION["stride"]], words[DECISION["recent_ns"]] = stride
         decision = words.view(records.DECISION)
         record: np.void = decision[0]
         words[DECISION["crc"]] = decision_crc(record)

@@ -29,7 +29,7 @@ HEAD_COUNTERS = np.array([HEAD[name] for name, _ in COUNTERS])
 CONTEXT_COUNTERS = np.array([word for _, word in COUNTERS])
 
 # What a head takes over from its decision.
-_TAKEN = ("n", "k", "t_ns", "rules_version", "flags")
+_TAKEN = ("n", "k", "t_ns", "rules_version", "flags", "stride", "recent_ns")
 _FEEDS = np.arange(records.MAX_FEEDS)
 HEAD_TAKEN = np.concatenate([[HEAD[name] for name in _TAKEN], HEAD["tick_end"] + _FEEDS])
 DECISION_TAKEN = np.concatenate(

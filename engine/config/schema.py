@@ -6,7 +6,12 @@ import msgspec
 from msgspec import Meta
 
 from engine.config.schema_rules import RulesSection
-from engine.config.schema_running import LogSection, SupervisorSection, TapeSection
+from engine.config.schema_running import (
+    LogSection,
+    OverloadSection,
+    SupervisorSection,
+    TapeSection,
+)
 from engine.config.schema_web import WebSection
 
 
@@ -258,6 +263,7 @@ class Config(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     market: MarketSection = MarketSection()
     clock: ClockSection = ClockSection()
     rules: RulesSection = RulesSection()
+    overload: OverloadSection = OverloadSection()
     tape: TapeSection = TapeSection()
     web: WebSection = WebSection()
     log: LogSection = LogSection()

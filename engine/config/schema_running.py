@@ -25,6 +25,53 @@ class TapeSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_on
     ] = 1200
 
 
+class OverloadSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """Live only: what is given up first when the machine is too slow for every cycle."""
+
+    after_s: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=3600,
+            description="When cycles have been absent for so long, the stride doubles: symbols "
+            "that may wait are looked at in every 2nd cycle, then in every 4th.",
+        ),
+    ] = 5
+    calm_s: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=3600,
+            description="After so long without an absent or a busy cycle the stride is halved.",
+        ),
+    ] = 30
+    calm_load_pct: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=100,
+            description="Share of the interval; a cycle that takes longer is a busy one.",
+        ),
+    ] = 45
+    max_stride: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=4,
+            description="The largest stride, 1, 2 or 4; 1: every cycle looks at every symbol.",
+            extra={"power_of_two": True},
+        ),
+    ] = 4
+    recent_alert_s: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=86_400,
+            description="A symbol that fired no longer ago does not wait.",
+        ),
+    ] = 900
+
+
 class LogSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """What is written about the engine's own doings."""
 

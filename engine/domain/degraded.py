@@ -9,13 +9,13 @@ CLOCK_SKEW = "clock_skew_seconds"  # gauge of bars on the board, ns
 
 
 def reasons(
-    flags: int, skew_ns: int, max_skew_ms: int, refused: Mapping[str, int]
+    flags: int, skew_ns: int, max_skew_ms: int, refused: Mapping[str, int], stride: int = 1
 ) -> list[str]:
     """One sentence each, none for a healthy engine.
 
     flags: of the newest cycle. skew_ns: wall clock less engine time. max_skew_ms: how much of it is
     well (clock.max_skew_ms). refused: for each role the error number with which a disk refuses what
-    it has to keep, 0: none does.
+    it has to keep, 0: none does. stride: of the newest cycle.
     """
     found = []
     if flags & DECISION_UNRECORDED:
@@ -24,6 +24,12 @@ def reasons(
         )
     if flags & DECISION_LAGGING:
         found.append("A feed lags: the last cycle was decided without waiting for it.")
+    if stride > 1:
+        nth = {2: "2nd"}.get(stride, f"{stride}th")
+        found.append(
+            f"The machine is too slow for every cycle: symbols that no rule names, and that did "
+            f"not fire lately, are looked at in every {nth} cycle only."
+        )
     found += [refused_reason(role, errno) for role, errno in refused.items() if errno]
     skew = skew_reason(skew_ns, max_skew_ms)
     return [*found, skew] if skew else found

@@ -87,7 +87,9 @@ DECISION = np.dtype(
         ("absent", "i8"),         # grid points left out since the cycle before
         ("anchor_ns", "i8"),      # engine clock: CLOCK_MONOTONIC + anchor (live), else 0
         ("decided_ns", "i8"),     # wall stamp for latency figures; never read by the cycle
-        ("spare", "i8", (3,)),
+        ("stride", "i8"),         # every so many-th cycle looks at symbols that may wait; 0 means 1
+        ("recent_ns", "i8"),      # a symbol that fired no longer ago does not wait
+        ("spare", "i8", (1,)),
         ("crc", "i8"),            # CRC-32 of the bytes before it
     ]
 )
@@ -257,7 +259,9 @@ CELL_HEAD = np.dtype(
         ("unmatched", "i8"),            # corrections or cancels whose original was not in the pool
         ("events_dropped", "i8"),       # bar events beyond the list's bound
         ("bar_tail", "i8"),             # bar ring position after this cycle's events
-        ("spare", "i8", (8,)),
+        ("stride", "i8"),               # of its decision
+        ("recent_ns", "i8"),
+        ("spare", "i8", (6,)),
     ]
 )
 

@@ -128,6 +128,9 @@ class ScanTable:
     by parity since the stream began.
     cooldowns: int64[workers, max_cooling, COOL_WORDS]. Every worker has room for all pairs that may
     cool: where symbols lie decides nothing.
+    fired_ns: int64[rows], T of the cycle in which a symbol fired last, 0 never. looked_ns,
+    looked_bars: int64[2, rows] by parity, T of the cycle that looked at it last and its bars closed
+    then; of cycles with a stride only.
     words: state_n of worker w at w * WORD_STRIDE.
     """
 
@@ -137,6 +140,9 @@ class ScanTable:
     op_rows: np.ndarray
     held: np.ndarray
     cooldowns: np.ndarray
+    fired_ns: np.ndarray
+    looked_ns: np.ndarray
+    looked_bars: np.ndarray
     words: np.ndarray
 
 
@@ -263,6 +269,9 @@ def _scan(arena: Arena, sizes: Sizes, columns: Columns) -> ScanTable:
         op_rows=arena.array("op_rows", (sizes.op_row_slots, rows), np.int64, later=True),
         held=arena.array("held", (2, workers, sizes.max_rules, HELD_WORDS), np.int64),
         cooldowns=arena.array("cooldowns", (workers, sizes.max_cooling, COOL_WORDS), np.int64),
+        fired_ns=arena.array("fired_ns", rows, np.int64),
+        looked_ns=arena.array("looked_ns", (2, rows), np.int64),
+        looked_bars=arena.array("looked_bars", (2, rows), np.int64),
         words=words(arena, "scan_words", workers),
     )
     table.columns.fill(np.nan)

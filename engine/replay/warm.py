@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from engine.bars.overload import Stride
 from engine.bars.stage import BarsStage
 from engine.domain import records
 from engine.domain.sizes import Sizes
@@ -131,6 +132,10 @@ def _scan() -> None:
     stage = ScanStage(tables, 0)
     stage.recover()
     stage.run(1)
+    _cell(tables, 2)
+    write_word(tables.indicators.words, 0, 4)
+    tables.cell.heads[2]["stride"] = 2
+    stage.run(2)
 
 
 def _shared() -> None:
@@ -190,6 +195,10 @@ def warm(report: Callable[[str], None], *, simulator: bool = True) -> None:
     restore(tables, _genesis(tables))
     harness = Harness(tables, "warm")
     harness.run_ticks([_ticks()], _START_NS + _CYCLES * _INTERVAL_NS)
+    harness.bars.tables.ticks.rings[0].set_mark(_START_NS + (_CYCLES + 1) * _INTERVAL_NS)
+    overloaded = harness.bars.decide_replay(stride=Stride(2))
+    assert overloaded is not None
+    harness.cycle(overloaded)
     del tables, harness
     gc.collect()  # what is left when the roles are forked stays in all of them
     process.trim_heap()

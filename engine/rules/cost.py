@@ -6,6 +6,8 @@ however many rules share it. Metrics cost nothing here: their columns are there 
 
 from collections.abc import Iterable
 
+import numpy as np
+
 from engine.rules.limits import Limits
 from engine.rules.model import Rule
 from engine.rules.normal import denied, normal_form
@@ -45,6 +47,7 @@ ACROSS_NS = 80.0  # sorting all symbols
 
 NS_PER_US = 1_000.0
 NS_PER_MS = 1_000_000.0
+_WASTE = 4  # times the nodes of a set that may be kept before all are counted anew
 _REMEMBERS = (Crosses, Within, InRow, Ago, AtLeast, Lag, Since)
 
 
@@ -91,13 +94,44 @@ def rule_ns(rule: Rule) -> float:
     return sum(map(node_ns, nodes_of(rule)))
 
 
+class SetCost:
+    """Costs of sets of rules, one after another: of a rule that stays nothing is computed again."""
+
+    def __init__(self) -> None:
+        self._forget()
+
+    def _forget(self) -> None:
+        self._numbers: dict[Node, int] = {}
+        self._ns: list[float] = []
+        self._rules: dict[str, tuple[Rule, np.ndarray]] = {}
+
+    def ns(self, rules: Iterable[Rule]) -> float:
+        """Nanoseconds a symbol and cycle of the enabled ones of `rules` together."""
+        self._rules = {rule.id: self._of(rule) for rule in rules if rule.enabled}
+        nodes = [numbers for _, numbers in self._rules.values()]
+        used = np.unique(np.concatenate([np.empty(0, np.int64), *nodes]))
+        found = float(np.array(self._ns)[used].sum()) if len(used) else 0.0
+        if len(self._ns) > max(1 << 16, _WASTE * len(used)):
+            self._forget()
+        return found
+
+    def _of(self, rule: Rule) -> tuple[Rule, np.ndarray]:
+        known = self._rules.get(rule.id)
+        if known is not None and known[0] is rule:
+            return known
+        numbers = [self._number(node) for node in nodes_of(rule)]
+        return rule, np.array(numbers, np.int64)
+
+    def _number(self, node: Node) -> int:
+        number = self._numbers.setdefault(node, len(self._ns))
+        if number == len(self._ns):
+            self._ns.append(node_ns(node))
+        return number
+
+
 def set_ns(rules: Iterable[Rule]) -> float:
     """Nanoseconds a symbol and cycle of the enabled ones of `rules` together."""
-    found: set[Node] = set()
-    for rule in rules:
-        if rule.enabled:
-            found |= nodes_of(rule)
-    return sum(map(node_ns, found))
+    return SetCost().ns(rules)
 
 
 def _short(figure: float) -> str:
@@ -116,9 +150,9 @@ def rule_fault(rule: Rule, limits: Limits) -> str:
     )
 
 
-def set_fault(rules: Iterable[Rule], limits: Limits) -> str:
+def set_fault(rules: Iterable[Rule], limits: Limits, cost: SetCost) -> str:
     """Why the enabled ones of `rules` together are too expensive, empty when they are not."""
-    cost_ms = set_ns(rules) * limits.symbols / NS_PER_MS
+    cost_ms = cost.ns(rules) * limits.symbols / NS_PER_MS
     most_ms = limits.max_set_cost_share * limits.interval_ms
     if cost_ms <= most_ms:
         return ""

@@ -13,7 +13,7 @@ from engine.rules.identity import content_hash
 from engine.rules.limits import Limits
 from engine.rules.model import Rule, to_document
 from engine.rules.pack import pack
-from engine.rules.rule_set import set_faults
+from engine.rules.rule_set import SetChecker
 from engine.rules.validate import read_rule, read_rules
 from engine.rules.words import near
 from engine.storage.rule_ports import (
@@ -88,6 +88,7 @@ class Library:
         self.before: CompiledRules | None = None
         self._limits = limits
         self._compiler = Compiler(sizes)
+        self._checker = SetChecker(limits)
         self._max_bytes = sizes.rules_bytes
         self._now_ns = now_ns
         self._read: dict[tuple[str, int], Rule] = {}  # rules by id and version, of the live ones
@@ -109,7 +110,7 @@ class Library:
         if len(versions) > self._limits.max_rules:
             most = self._limits.max_rules
             problems.append(f"these would be {len(versions)} rules, at most {most} are allowed")
-        problems = problems or set_faults(rules, self._limits)
+        problems = problems or self._checker.faults(rules)
         if problems:
             raise RuleError(tuple(problems))
         compiled = self._compiler.compile(rules, self.before)

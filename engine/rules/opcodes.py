@@ -39,9 +39,13 @@ S_PLANE, S_ROW, S_ROWS, S_WINDOW, S_UNIT, S_COUNT, S_STEP, S_STEPS, STATE_WORDS 
 # written: words of samples, rings of planes, numbers.
 CLEAR_NOTHING, CLEAR_WORDS, CLEAR_RING, CLEAR_NUMBERS = range(4)
 
-# Words of `when`: T of the cycle and of the one before (T - 1 in a stream's first), whole seconds
-# and minutes sampled in this cycle: (from, to], nothing where they are equal.
-W_T, W_BEFORE, W_SECOND_FROM, W_SECOND, W_MINUTE_FROM, W_MINUTE, WHEN_WORDS = range(7)
+# Words of `when`: T of the cycle, its whole second and minute.
+W_T, W_SECOND, W_MINUTE, WHEN_WORDS = range(4)
+
+# Words of a row of `since`, of symbols that were looked at last in the same cycle: T of that cycle
+# (T - 1 of this one in a stream's first), its whole second and minute. Later ones, up to those of
+# `when`, are sampled in this cycle.
+L_BEFORE, L_SECOND, L_MINUTE, LAST_WORDS = range(4)
 
 # What is the same for every symbol in a cycle, see program_nb.moments_nb.
 M_SESSION, M_WEEKDAY, M_TIME = range(3)

@@ -44,6 +44,20 @@ def stamp_nb(rows, slot, word, bits, value):
 
 
 @njit(cache=True, nogil=True, _nrt=False)
+def stamp_last_nb(rows, slot, word, bits, late, since, at, limit_ns):
+    """Write into the row T of the cycle in which the symbols of `bits` were looked at last; those
+    for which it is at or after limit_ns. late[:, at]: symbols of the word by row of `since`."""
+    found = NONE
+    for age in range(late.shape[0]):
+        mine = bits & late[age, at]
+        if mine != NONE:
+            stamp_nb(rows, slot, word, mine, since[age, op.L_BEFORE])
+            if since[age, op.L_BEFORE] >= limit_ns:
+                found |= mine
+    return found
+
+
+@njit(cache=True, nogil=True, _nrt=False)
 def cross_nb(to, back, a, a_step, b, b_step, bits, planes, at, before, now, seen, word, count):
     """CROSS of `count` words from `word` on: left was at most right and is above it.
 
@@ -77,8 +91,9 @@ def no_cross_nb(to, cross, bits, planes, at, before, now, word, count):
 
 @njit(cache=True, nogil=True, _nrt=False)
 def within_nb(
-    to, part, window_ns, bits, planes, at, row, before, now, rows, when, seen, word, count
-):
+    to, part, window_ns, bits, planes, at, row, before, now, rows, when, late, since, local, seen,
+    word, count,
+):  # fmt: skip
     """WITHIN: true in this cycle, or last true at or after T - window.
 
     planes[at]: the part; at + 1: the result. The row holds T of the last cycle in which the part
@@ -92,9 +107,7 @@ def within_nb(
         kept = before[kept_plane, word + i] & seen[i] & ~true & ~was
         found = true
         if was != NONE:
-            stamp_nb(rows, row, word + i, was, when[op.W_BEFORE])
-            if when[op.W_BEFORE] >= limit_ns:
-                found |= was
+            found |= stamp_last_nb(rows, row, word + i, was, late, since, local + i, limit_ns)
         if kept != NONE:
             found |= kept & ~older_nb(rows, row, word + i, kept, limit_ns - 1)
         now[was_plane, word + i], now[kept_plane, word + i] = true, found
@@ -121,7 +134,9 @@ def in_row_word_nb(true, window_ns, running, ripe, row, before, now, rows, when,
 
 
 @njit(cache=True, nogil=True, _nrt=False)
-def since_nb(to, part, bits, planes, at, row, before, now, rows, when, seen, word, count):
+def since_nb(
+    to, part, bits, planes, at, row, before, now, rows, when, late, since, local, seen, word, count
+):
     """SINCE: seconds since the part was last true, to the doubles from address `to` on.
 
     planes[at]: the part; at + 1: it ever was. The row is that of WITHIN.
@@ -131,7 +146,7 @@ def since_nb(to, part, bits, planes, at, row, before, now, rows, when, seen, wor
         true = bits[part, i] & seen[i]
         was = before[was_plane, word + i] & seen[i] & ~true
         if was != NONE:
-            stamp_nb(rows, row, word + i, was, when[op.W_BEFORE])
+            stamp_last_nb(rows, row, word + i, was, late, since, local + i, 0)
         ever = true | (before[ever_plane, word + i] & seen[i])
         now[was_plane, word + i], now[ever_plane, word + i] = true, ever
         for bit in range(WORD_BITS):
@@ -145,24 +160,36 @@ def since_nb(to, part, bits, planes, at, row, before, now, rows, when, seen, wor
 
 # -- samples at whole seconds or minutes: ring[instant % 64] is a plane ----------------------------
 @njit(cache=True, nogil=True, _nrt=False)
-def instants_nb(unit_ns, when):
-    """(from, to]: the whole seconds or minutes that this cycle is the first to reach."""
-    if unit_ns == _MINUTE_NS:
-        return when[op.W_MINUTE_FROM], when[op.W_MINUTE]
-    return when[op.W_SECOND_FROM], when[op.W_SECOND]
+def instant_nb(unit_ns, when):
+    """The whole second or minute of this cycle."""
+    return when[op.W_MINUTE] if unit_ns == _MINUTE_NS else when[op.W_SECOND]
 
 
 @njit(cache=True, nogil=True, _nrt=False)
-def sample_nb(part, ring, first, last, bits, rings, seen, carried, word, count):
-    """Put the condition into the samples of instants (first, last]."""
+def last_instant_nb(unit_ns, last):
+    """The whole second or minute of the cycle in which symbols were looked at last."""
+    return last[op.L_MINUTE] if unit_ns == _MINUTE_NS else last[op.L_SECOND]
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def sample_nb(
+    part, ring, unit_ns, last, bits, rings, late, since, local, seen, carried, word, count
+):
+    """Put the condition into the samples of the instants up to `last` that this cycle is the first
+    to reach of those in which the symbol is looked at."""
     for i in range(count):
         fresh = seen[i] & ~carried[i]
         if fresh != NONE:
             for place in range(RING):
                 rings[ring, place, word + i] &= ~fresh
-    for instant in range(max(first, last - RING) + 1, last + 1):
-        for i in range(count):
-            rings[ring, instant % RING, word + i] = bits[part, i] & seen[i]
+    for age in range(late.shape[0]):
+        first = max(last_instant_nb(unit_ns, since[age]), last - RING)
+        for instant in range(first + 1, last + 1):
+            place = instant % RING
+            for i in range(count):
+                mine = late[age, local + i]
+                kept = rings[ring, place, word + i] & ~mine
+                rings[ring, place, word + i] = kept | (bits[part, i] & seen[i] & mine)
 
 
 @njit(cache=True, nogil=True, _nrt=False)
@@ -190,23 +217,28 @@ def count_word_nb(ring, last, size, least, rings, word):
 
 @njit(cache=True, nogil=True, _nrt=False)
 def sampled_nb(
-    operation, to, part, state, bits, planes, row_slots, before, now, rings, when, seen, carried,
-    word, count,
+    operation, to, part, state, bits, planes, row_slots, before, now, rings, when, late, since,
+    local, seen, carried, word, count,
 ):  # fmt: skip
     """AGO and COUNT over seconds or minutes. COUNT keeps its result in its plane: it changes only
     when there is a new sample."""
     ring = row_slots[state[op.S_ROW]]
-    first, last = instants_nb(state[op.S_UNIT], when)
-    sample_nb(part, ring, first, last, bits, rings, seen, carried, word, count)
+    unit_ns, last = state[op.S_UNIT], instant_nb(state[op.S_UNIT], when)
+    sample_nb(
+        part, ring, unit_ns, last, bits, rings, late, since, local, seen, carried, word, count
+    )
     if operation == op.AGO:
         for i in range(count):
             bits[to, i] = rings[ring, (last - state[op.S_COUNT]) % RING, word + i] & seen[i]
         return
     plane, size, least = planes[state[op.S_PLANE]], state[op.S_WINDOW], state[op.S_COUNT]
     for i in range(count):
-        if first == last:
-            found = before[plane, word + i]
-        else:
+        sampled = NONE
+        for age in range(late.shape[0]):
+            if last_instant_nb(unit_ns, since[age]) < last:
+                sampled |= late[age, local + i]
+        found = before[plane, word + i]
+        if sampled & seen[i] != NONE:
             found = count_word_nb(ring, last, size, least, rings, word + i)
         now[plane, word + i] = found & seen[i]
         bits[to, i] = found & seen[i]
@@ -264,13 +296,15 @@ def bar_sampled_nb(
 
 # -- numbers of earlier minutes --------------------------------------------------------------------
 @njit(cache=True, nogil=True, _nrt=False)
-def lag_nb(to, a, a_step, state, row_slots, rows_f, when, seen, carried, word, count):
+def lag_nb(
+    to, a, a_step, state, row_slots, rows_f, when, late, since, local, seen, carried, word, count
+):
     """LAG: the operand as of S_COUNT units ago, to the doubles from address `to` on.
 
     Row instant % S_ROWS holds the samples of an instant; S_ROWS is above S_COUNT.
     """
     size, at = state[op.S_ROWS], state[op.S_ROW]
-    first, last = instants_nb(state[op.S_UNIT], when)
+    last = instant_nb(state[op.S_UNIT], when)
     for i in range(count):
         fresh = seen[i] & ~carried[i]
         while fresh != NONE:
@@ -279,11 +313,14 @@ def lag_nb(to, a, a_step, state, row_slots, rows_f, when, seen, carried, word, c
             for place in range(size):
                 rows_f[row_slots[at + place], symbol] = np.nan
     start = word * WORD_BITS
-    for instant in range(max(first, last - size) + 1, last + 1):
-        row = row_slots[at + instant % size]
-        for j in range(count * WORD_BITS):
-            value = load_number(a + (j // 8) * a_step + (j % 8) * 8)
-            rows_f[row, start + j] = value
+    for age in range(late.shape[0]):
+        first = max(last_instant_nb(state[op.S_UNIT], since[age]), last - size)
+        for instant in range(first + 1, last + 1):
+            row = row_slots[at + instant % size]
+            for j in range(count * WORD_BITS):
+                if late[age, local + j // WORD_BITS] >> uint64(j % WORD_BITS) & ONE != NONE:
+                    value = load_number(a + (j // 8) * a_step + (j % 8) * 8)
+                    rows_f[row, start + j] = value
     found = address(rows_f, row_slots[at + (last - state[op.S_COUNT]) % size], start)
     for group in range(count * 8):
         copy_8(to + group * 64, found + group * 64)

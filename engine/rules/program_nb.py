@@ -182,8 +182,8 @@ def remember_nb(node, code, past, cycle, numbers, bits, tile, count):
     if operation == op.WITHIN:
         within_nb(
             to, part, state[op.S_WINDOW], bits, code.planes, state[op.S_PLANE],
-            code.row_slots[state[op.S_ROW]], past.before, past.now, past.rows, cycle.when, seen,
-            tile, count,
+            code.row_slots[state[op.S_ROW]], past.before, past.now, past.rows, cycle.when,
+            cycle.late, cycle.since, local, seen, tile, count,
         )  # fmt: skip
     elif operation == op.IN_ROW:
         running, ripe = code.planes[state[op.S_PLANE]], code.planes[state[op.S_PLANE] + 1]
@@ -205,8 +205,8 @@ def remember_nb(node, code, past, cycle, numbers, bits, tile, count):
     elif operation == op.SINCE:
         since_nb(
             address(numbers, to, np.int64(0)), part, bits, code.planes, state[op.S_PLANE],
-            code.row_slots[state[op.S_ROW]], past.before, past.now, past.rows, cycle.when, seen,
-            tile, count,
+            code.row_slots[state[op.S_ROW]], past.before, past.now, past.rows, cycle.when,
+            cycle.late, cycle.since, local, seen, tile, count,
         )  # fmt: skip
     elif operation in (op.BAR_AGO, op.BAR_COUNT):
         bar_sampled_nb(
@@ -217,7 +217,8 @@ def remember_nb(node, code, past, cycle, numbers, bits, tile, count):
     else:
         sampled_nb(
             operation, to, part, state, bits, code.planes, code.row_slots, past.before, past.now,
-            past.rings, cycle.when, seen, cycle.carried[local : local + count], tile, count,
+            past.rings, cycle.when, cycle.late, cycle.since, local, seen,
+            cycle.carried[local : local + count], tile, count,
         )  # fmt: skip
 
 
@@ -231,7 +232,7 @@ def remember_number_nb(node, code, past, cycle, numbers, bits, tile, count):
     if node[op.N_OP] == op.LAG:
         lag_nb(
             address(numbers, to, np.int64(0)), a, a_step, state, code.row_slots, past.rows_f,
-            cycle.when, seen, carried, tile, count,
+            cycle.when, cycle.late, cycle.since, local, seen, carried, tile, count,
         )  # fmt: skip
         return
     b, b_step = operand_nb(node[op.N_B], cycle.columns, code.constants, numbers, start)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from engine.rules.cost import set_fault
+from engine.rules.cost import SetCost, set_fault
 from engine.rules.limits import Limits
 from engine.rules.model import Rule
 from engine.rules.tree import Breadth, walk
@@ -11,12 +11,31 @@ from engine.rules.words import near
 MAX_SHOWN_RULES = 8  # of a circle
 
 
+class SetChecker:
+    """Checks one set of rules after another; only what changed is looked at closely."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._cost = SetCost()
+        self._needs: dict[str, tuple[Rule, tuple[str, ...]]] = {}
+
+    def faults(self, rules: Sequence[Rule]) -> list[str]:
+        """One sentence for each fault of a set of rules with different ids, each valid by
+        itself."""
+        self._needs = {rule.id: self._needs_of(rule) for rule in rules}
+        faults = list(_breadth_faults(rules, {key: ids for key, (_, ids) in self._needs.items()}))
+        if not faults and (fault := set_fault(rules, self._limits, self._cost)):
+            faults.append(fault)
+        return faults
+
+    def _needs_of(self, rule: Rule) -> tuple[Rule, tuple[str, ...]]:
+        known = self._needs.get(rule.id)
+        return known if known is not None and known[0] is rule else (rule, breadth_ids(rule))
+
+
 def set_faults(rules: Sequence[Rule], limits: Limits) -> list[str]:
-    """One sentence for each fault of a set of rules with different ids, each valid by itself."""
-    faults = list(_breadth_faults(rules))
-    if not faults and (fault := set_fault(rules, limits)):
-        faults.append(fault)
-    return faults
+    """See SetChecker.faults."""
+    return SetChecker(limits).faults(rules)
 
 
 def breadth_ids(rule: Rule) -> tuple[str, ...]:
@@ -26,9 +45,10 @@ def breadth_ids(rule: Rule) -> tuple[str, ...]:
     return tuple(dict.fromkeys(node.rule_id for node in nodes if isinstance(node, Breadth)))
 
 
-def _breadth_faults(rules: Sequence[Rule]) -> Iterator[str]:
+def _breadth_faults(
+    rules: Sequence[Rule], needs: dict[str, tuple[str, ...]]
+) -> Iterator[str]:
     known = {rule.id: rule for rule in rules}
-    needs = {rule.id: breadth_ids(rule) for rule in rules}
     for rule in rules:
         for needed in needs[rule.id]:
             if needed not in known:

@@ -17,7 +17,7 @@ from engine.domain.records import (
 from engine.metrics.reach_nb import reaches_gap_nb
 from engine.rules import opcodes as op
 from engine.rules.bits_nb import WORD_BITS, has_bit_nb
-from engine.rules.operators_nb import instants_nb
+from engine.rules.operators_nb import instant_nb
 from shm.lane import SLOT_WORDS
 
 
@@ -72,7 +72,7 @@ def captured_nb(capture, symbol, code, past, cycle, bits):
         return 0.0 if denied else np.nan
     state = code.states[at]
     if kind == op.CAPTURE_LAG:
-        last = instants_nb(state[op.S_UNIT], cycle.when)[1]
+        last = instant_nb(state[op.S_UNIT], cycle.when)
         place = (last - state[op.S_COUNT]) % state[op.S_ROWS]
         return past.rows_f[code.row_slots[state[op.S_ROW] + place], symbol]
     if is_true_nb(bits, cycle.first_word, other, symbol):

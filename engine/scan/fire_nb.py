@@ -178,6 +178,7 @@ def emit_nb(rules, rule, count, cools, room, scene, planes, work, held):
                 work.stamps[counts[STAMPS]] = pair
                 counts[STAMPS] += 1
         held[HELD_FIRED] += 1
+        set_bit_nb(work.fired, local)
         if counts[ALERTS] < work.alerts.shape[0]:
             work.alerts[counts[ALERTS]] = pair
             counts[ALERTS] += 1
@@ -232,11 +233,13 @@ def fire_nb(rules, scene, planes, cooling, room, work, held_before, held_now):
 
     Results in work: alerts int64[cap] and stamps int64[>= room], rule << 32 | symbol id (in alerts
     with LANE_EXIT: it left), in order of (rule, ticker); stamps are the firings whose rule has a
-    cooldown. counts int64[COUNTS]: alerts committed (at most cap), fired in all, stamps, suppressed
-    by cooldown, suppressed because there is no room, pairs true.
+    cooldown; fired: symbols of the slice for which any rule fired. counts int64[COUNTS]: alerts
+    committed (at most cap), fired in all, stamps, suppressed by cooldown, suppressed because there
+    is no room, pairs true.
     """
     counts, last_word = work.counts, scene.first_word + scene.known.shape[0]
     counts[:] = 0
+    work.fired[:] = uint64(0)
     count, following = rules.cooldown_ms.shape[0], 0
     if count > 0:
         true = scene.true[0, scene.first_word : last_word]

@@ -29,15 +29,21 @@ class Scope:
 
     def forget(self) -> None:
         """Rely on nothing but the tables from now on."""
-        self.count = 0
+        self.count = self._sorted_in = 0
+        self._places: dict[Universe, int] = {}
+        self.members = np.zeros((0, len(self.known)), np.uint64)
         self._known_n = self._names_version = -1
         self.use(())
 
     def use(self, universes: Sequence[Universe]) -> None:
-        """Keep members of these from now on."""
-        self.members = np.zeros((len(universes), len(self.known)), np.uint64)
+        """Keep members of these from now on; those of universes that stay are there already."""
+        members = np.zeros((len(universes), len(self.known)), np.uint64)
+        places = {universe: place for place, universe in enumerate(universes)}
+        for universe in places.keys() & self._places.keys():
+            members[places[universe]] = self.members[self._places[universe]]
+        self._new = [place for one, place in places.items() if one not in self._places]
         self._universes = [_Members(universe) for universe in universes]
-        self._sorted_in = 0
+        self.members, self._places = members, places
 
     def take(self, n: int, head: np.void, before: np.void | None) -> None:
         """Look at cycle n. before: the head of the cycle before, None if there is none."""
@@ -84,15 +90,37 @@ class Scope:
         self._names_version = version
 
     def _sort_in(self) -> None:
-        """Enter symbols that were admitted since the last call into the universes."""
-        if self._universes and self._sorted_in < self.count:
-            rows = slice(self._first + self._sorted_in, self._first + self.count)
-            tickers = self._tables.names.raw[rows]
-            for members, universe in zip(self.members, self._universes, strict=True):
-                found = self._sorted_in + np.flatnonzero(universe.hold(tickers))
-                bits = np.uint64(1) << (found % WORD_BITS).astype(np.uint64)
-                np.bitwise_or.at(members, found // WORD_BITS, bits)
-        self._sorted_in = self.count
+        """Enter symbols that were admitted since the last call into the universes, and everybody
+        into new ones."""
+        self._enter(self._new, 0, self._sorted_in)
+        self._enter(range(len(self._universes)), self._sorted_in, self.count)
+        self._new, self._sorted_in = [], self.count
+
+    def _enter(self, places: Sequence[int], first: int, end: int) -> None:
+        """Enter the symbols [first, end) of the slice into some universes."""
+        if not places or first == end:
+            return
+        tickers = _Tickers(self._tables.names.raw[self._first + first : self._first + end])
+        for place in places:
+            found = first + np.flatnonzero(self._universes[place].hold(tickers))
+            bits = np.uint64(1) << (found % WORD_BITS).astype(np.uint64)
+            np.bitwise_or.at(self.members[place], found // WORD_BITS, bits)
+
+
+class _Tickers:
+    """Some tickers, S24, in which many short lists are looked up."""
+
+    def __init__(self, tickers: np.ndarray) -> None:
+        self._order = np.argsort(tickers, kind="stable")
+        self._sorted = tickers[self._order]
+
+    def among(self, symbols: np.ndarray) -> np.ndarray:
+        """bool[count]: which of them are in a list."""
+        held = np.zeros(len(self._sorted), bool)
+        wanted = symbols.astype(self._sorted.dtype)
+        at = np.minimum(np.searchsorted(self._sorted, wanted), len(self._sorted) - 1)
+        held[self._order[at[self._sorted[at] == wanted]]] = True
+        return held
 
 
 class _Members:
@@ -104,13 +132,13 @@ class _Members:
         self._excluded = _encoded(universe.exclude_symbols)
         self._nobody = bool(universe.lists or universe.exchanges or universe.sectors)
 
-    def hold(self, tickers: np.ndarray) -> np.ndarray:
-        """bool[count]: which of these S24 are in it."""
+    def hold(self, tickers: _Tickers) -> np.ndarray:
+        """bool[count]: which of these are in it."""
+        held = ~tickers.among(self._excluded)
         if self._nobody:
-            return np.zeros(len(tickers), bool)
-        held = ~np.isin(tickers, self._excluded)
+            held[:] = False
         if len(self._symbols):
-            held &= np.isin(tickers, self._symbols)
+            held &= tickers.among(self._symbols)
         return held
 
 

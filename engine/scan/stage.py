@@ -21,6 +21,7 @@ from engine.rules.evaluator import Evaluator, Moment
 from engine.scan.across import Across, sources
 from engine.scan.commit_nb import slots_needed_nb, write_alerts_nb
 from engine.scan.cooldown import Cooldowns
+from engine.scan.due import Due
 from engine.scan.errors import ScanError
 from engine.scan.fire_nb import (
     ALERTS,
@@ -64,8 +65,8 @@ class Scene(NamedTuple):
 
 class Work(NamedTuple):
     """Private room of firing, rebuilt in each cycle. rank, by_rank: see Scope; listed int64[2,
-    slice / 64]; ranks int64[slice]; marks uint64[slice / 64], zero; alerts, stamps, counts:
-    results."""
+    slice / 64]; ranks int64[slice]; marks uint64[slice / 64], zero; alerts, stamps, fired
+    uint64[slice / 64], counts: results."""
 
     rank: np.ndarray
     by_rank: np.ndarray
@@ -74,6 +75,7 @@ class Work(NamedTuple):
     marks: np.ndarray
     alerts: np.ndarray
     stamps: np.ndarray
+    fired: np.ndarray
     counts: np.ndarray
 
 
@@ -99,7 +101,7 @@ class ScanStage:
         )
         self.across = Across(sizes.rows, self.first, self.end)
         self.scope = Scope(tables, worker)
-        self._closes = np.zeros((sizes.rows, 2), np.int64)
+        self.due = Due(tables, worker)
         self.work = Work(
             rank=self.scope.rank,
             by_rank=self.scope.by_rank,
@@ -108,6 +110,7 @@ class ScanStage:
             marks=np.zeros(sizes.slice_rows // WORD_BITS, np.uint64),
             alerts=np.zeros(sizes.max_alerts_per_cycle, np.int64),
             stamps=np.zeros(sizes.max_cooling, np.int64),
+            fired=np.zeros(sizes.slice_rows // WORD_BITS, np.uint64),
             counts=np.zeros(COUNTS, np.int64),
         )
         self._forget()
@@ -126,8 +129,10 @@ class ScanStage:
 
     @property
     def symbols(self) -> int:
-        """Admitted symbols of the slice."""
-        return self.scope.count
+        """Admitted symbols of the slice that the last cycle looked at."""
+        if self.due.everyone:
+            return self.scope.count
+        return int(np.bitwise_count(self.due.due).sum())
 
     @property
     def rules(self) -> int:
@@ -172,6 +177,7 @@ class ScanStage:
         before = self._head(n - 1) if n > 1 else None
         self._take_rules(n, head, before)
         self.scope.take(n, head, before)
+        self.due.take(n, head, before, self.scope, self.versions.rules.universes)
         self.metrics.compute(n)
         columns, t_ns = scan.columns[n & 1], int(head["t_ns"])
         self._fill_across(n, before, columns)
@@ -179,8 +185,11 @@ class ScanStage:
         before_ns = None if before is None else int(before["t_ns"])
         self.evaluator.run(
             n, Moment(t_ns, before_ns, day.session, day.weekday, day.minute), columns,
-            self.scope.known, self.scope.known_before, self._closed(n, head), self._closes,
+            self.scope.known, self.scope.known_before, self._closed(n, head), self.due.closes,
             scan.truth[n & 1],
+            self.due.look(
+                scan.truth[1 - (n & 1)], self.versions.same_slot, scan.columns[1 - (n & 1)]
+            ),
         )  # fmt: skip
         self._judged_n = n
 
@@ -217,14 +226,16 @@ class ScanStage:
         self.across.run(ready, scan.columns[other], scan.truth[other], seen, columns)
 
     def _closed(self, n: int, head: np.void) -> np.ndarray:
-        """Symbols of the slice whose bars closed in cycle n, uint64[slice / 64]; `closes` says how
-        many had before and have now."""
+        """Symbols of the slice whose bars closed since they were looked at last, uint64[slice /
+        64]; due.closes says how many had closed before and have now."""
+        if not self.due.everyone:
+            return self.due.closed()
         if not int(head["event_count"]):
             return np.zeros(self.end_word - self.first_word, np.uint64)
         part = slice(self.first, self.end)
         for at, cycle in enumerate((n - 1, n)):
-            self._closes[part, at] = self.rows[cycle % CELL_SLOTS, part, R_BAR_INDEX]
-        more = self._closes[part, 1] > self._closes[part, 0]
+            self.due.closes[part, at] = self.rows[cycle % CELL_SLOTS, part, R_BAR_INDEX]
+        more = self.due.closes[part, 1] > self.due.closes[part, 0]
         return np.packbits(more, bitorder="little").view(np.uint64)
 
     # -- fire, commit, apply ---------------------------------------------------------------------
@@ -240,7 +251,7 @@ class ScanStage:
     def _fire(self, n: int) -> None:
         scan, scope, versions = self.tables.scan, self.scope, self.versions
         rules, t_ns, session = versions.rules, int(self._head(n)["t_ns"]), self.tables.session[0]
-        known = scope.known
+        known = scope.known & self.due.due
         if not int(session["start_ns"]) <= t_ns <= int(session["end_ns"]):
             known = np.zeros_like(known)
         self.cooldowns.expire(t_ns)
@@ -280,5 +291,8 @@ class ScanStage:
     def _apply(self, n: int) -> None:
         work, t_ns = self.work, int(self._head(n)["t_ns"])
         self.cooldowns.stamp(work.stamps, int(work.counts[STAMPS]), self.versions.rules, t_ns)
+        if work.counts[FIRED]:
+            fired = np.unpackbits(work.fired.view(np.uint8), bitorder="little").view(bool)
+            self.tables.scan.fired_ns[self.first : self.end][fired] = t_ns
         write_word(self.tables.scan.words, self.worker * WORD_STRIDE, n)
         self.state_n = n

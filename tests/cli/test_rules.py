@@ -247,3 +247,25 @@ def test_the_rules_of_a_store_are_those_the_engine_starts_with(
     library = open_library(config, place / "state")
     assert list(library.program().compiled.rules) == []
     library.store.close()
+
+
+def test_a_rule_is_made_from_a_template(
+    place: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "new-high-of-day" in said(capsys, "templates", "list")
+    gaps = read(capsys, "templates", "list", "--tag", "gap", "--tag", "open")
+    assert {"gap-up", "gap-down"} <= {one["id"] for one in gaps}
+    assert all(one["alerts_per_symbol_day"] > 0 for one in gaps)
+    shown = said(capsys, "templates", "show", "gap-up")
+    assert "gap_pct > {gap_pct}" in shown and "0.2 to 100" in shown
+    assert read(capsys, "templates", "show", "gap-up")["params"]["gap_pct"]["default"] == 3
+    made = said(capsys, "templates", "new", "gap-up", "--id", "mine", "--set", "gap_pct=5")
+    monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(made.encode())))
+    assert said(capsys, "create", "-") == "created mine, version 1\n"
+    stored = read(capsys, "show", "mine")["document"]
+    assert (stored["where"], stored["template"]) == ("gap_pct > 5", "gap-up")
+    assert "did you mean gap-up?" in said(capsys, "templates", "show", "gapup", code=1)
+    for wrong in ("gap_pct", "gap_pct=much"):
+        assert f"--set {wrong} " in said(
+            capsys, "templates", "new", "gap-up", "--set", wrong, code=2
+        )

@@ -12,7 +12,7 @@ from engine.domain.sizes import Sizes
 from engine.metrics.registry import COLUMNS, resolve
 from engine.rules.assemble import derived_key
 from engine.rules.compiler import CompiledRules, compile_rules
-from engine.rules.evaluator import Evaluator, Moment
+from engine.rules.evaluator import Evaluator, Look, Moment
 from engine.rules.interpret import Facts, number, truth
 from engine.rules.interpret import Moment as OneMoment
 from engine.rules.lower import Across, Lowering, Nodes
@@ -105,7 +105,11 @@ class Machine:
         self.kills = kills
         self.op_bits = np.full((2, SIZES.op_bit_slots, WORDS), 0x5555, np.uint64)
         self.op_rows = np.full((SIZES.op_row_slots, ROWS), 0x5A5A, np.int64)
-        self.truth = np.zeros((16, WORDS), np.uint64)
+        self.truths = np.zeros((2, 16, WORDS), np.uint64)
+        self.expected: dict[tuple[int, int], bool] = {}
+        self.looked_ns: dict[int, int] = {}
+        self.waited = False
+        self.bars: dict[int, int] = {}
         self.columns = np.full((2, COLUMNS + SIZES.max_derived, ROWS), np.nan)
         self.n = 0
         self.t_ns = 0
@@ -144,8 +148,10 @@ class Machine:
     def cycle(
         self, t_ns: int, values: dict[int, dict[str, float]], blind: set[int],
         closed: dict[int, int], clock: tuple[int, int, int], across: dict[Node, dict[int, float]],
+        waiting: float = 0.0,
     ) -> None:  # fmt: skip
-        """One cycle by both; asserts that they agree."""
+        """One cycle by both; asserts that they agree. waiting: which share of the symbols it does
+        not look at, if they were seen before and are, and the rules stay."""
         self.n += 1
         switched = self.program is not self.in_force
         self.set_columns(values, across)
@@ -157,6 +163,14 @@ class Machine:
         self.closes[:, 0] = self.closes[:, 1]
         for symbol, count in closed.items():
             self.closes[symbol, 1] += count
+        carried = seen & self.seen_before if self.n > 1 else set()
+        may_wait = set() if switched else carried
+        due = set(range(ROWS)) - {one for one in may_wait if self.rng.random() < waiting}
+        for symbol in carried:
+            self.closes[symbol, 0] = self.bars[symbol]
+        words[2] = words_of({s for s in range(ROWS) if self.closes[s, 1] > self.closes[s, 0]})
+        self.look = self.look_at(due, carried) if waiting or self.waited else None
+        self.waited = waiting > 0
         moment = Moment(t_ns, self.before_ns, *clock)
         if switched or self.n == 1 or self.rng.random() < 0.2:
             self.start_evaluators()
@@ -164,8 +178,23 @@ class Machine:
         while self.rng.random() < self.kills:
             self.start_evaluators()
             self.evaluate(moment, words, switched)
-        self.compare(moment, values, seen, closed, clock, across, switched)
+        self.truth = self.truths[self.n & 1]
+        self.compare(moment, values, seen & due, clock, across)
+        self.compare_waiting(seen - due)
+        for symbol in due:
+            self.looked_ns[symbol], self.bars[symbol] = t_ns, int(self.closes[symbol, 1])
         self.in_force, self.before_ns, self.seen_before = self.program, t_ns, seen
+
+    def look_at(self, due: set[int], carried: set[int]) -> Look:
+        """What an evaluator has to know of a cycle that looks at some symbols only."""
+        before_ns = self.before_ns if self.before_ns is not None else 0
+        last = {s: self.looked_ns[s] if s in carried else before_ns for s in due}
+        ages = sorted(set(last.values()))
+        return Look(
+            words_of(due), np.array([words_of({s for s in due if last[s] == age}) for age in ages]),
+            np.array(ages), self.truths[1 - (self.n & 1)], np.arange(16),
+            self.columns[1 - (self.n & 1)],
+        )  # fmt: skip
 
     def evaluate(self, moment: Moment, words: list[np.ndarray], switched: bool) -> None:
         """The cycle by the program; of a death inside it any of its stores may be left."""
@@ -176,7 +205,8 @@ class Machine:
             part = slice(evaluator._first, evaluator._end)
             evaluator.run(
                 self.n, moment, self.columns[self.n & 1], words[0][part].copy(),
-                words[1][part].copy(), words[2][part].copy(), self.closes, self.truth,
+                words[1][part].copy(), words[2][part].copy(), self.closes,
+                self.truths[self.n & 1], self.part_of(self.look, part),
             )  # fmt: skip
         if self.rng.random() < self.kills:
             lost = np.random.default_rng(self.rng.getrandbits(32))
@@ -185,6 +215,12 @@ class Machine:
                 table[undone] = old[undone]
             self.start_evaluators()
             self.evaluate(moment, words, switched)
+
+    def part_of(self, look: Look | None, part: slice) -> Look | None:
+        """Of one slice."""
+        if look is None or self.n == 1:
+            return None
+        return look._replace(due=look.due[part].copy(), late=look.late[:, part].copy())
 
     def set_columns(
         self, values: dict[int, dict[str, float]], across: dict[Node, dict[int, float]]
@@ -203,24 +239,37 @@ class Machine:
 
     def compare(
         self, moment: Moment, values: dict[int, dict[str, float]], seen: set[int],
-        closed: dict[int, int], clock: tuple[int, int, int], across: dict[Node, dict[int, float]],
-        switched: bool,
+        clock: tuple[int, int, int], across: dict[Node, dict[int, float]],
     ) -> None:  # fmt: skip
         for symbol in seen:
             model = self.symbols.setdefault(symbol, Symbol())
             fresh = symbol not in self.seen_before or self.n == 1
             model.use([*self.roots, *self.stored.values()], forget=fresh)
             facts = model.step(OneMoment(
-                time_ns=moment.t_ns, values=values[symbol], before_ns=moment.before_ns,
-                bars_closed=closed.get(symbol, 0), session=SESSIONS[clock[0]],
-                weekday=WEEKDAYS[clock[1]], minute_of_day=clock[2],
+                time_ns=moment.t_ns, values=values[symbol],
+                before_ns=moment.before_ns if fresh else self.looked_ns[symbol],
+                bars_closed=int(self.closes[symbol, 1] - self.closes[symbol, 0]),
+                session=SESSIONS[clock[0]], weekday=WEEKDAYS[clock[1]], minute_of_day=clock[2],
                 across={node: known(of.get(symbol)) for node, of in across.items()},
             ))  # fmt: skip
             for slot, root in enumerate(self.roots):
                 found = bool(int(self.truth[slot, symbol // 64]) >> symbol % 64 & 1)
                 expected = truth(root, facts) is True
                 assert found == expected, (self.n, symbol, found, expected, root)
+                self.expected[slot, symbol] = found
             self.compare_stores(symbol, facts)
+
+    def compare_waiting(self, waiting: set[int]) -> None:
+        """Who was not looked at keeps truth and the numbers that others are compared with."""
+        for symbol in waiting:
+            for slot, root in enumerate(self.roots):
+                found = bool(int(self.truth[slot, symbol // 64]) >> symbol % 64 & 1)
+                assert found == self.expected[slot, symbol], (self.n, symbol, found, root)
+            for node in self.stored:
+                column = source_of(self.program, node)  # type: ignore[arg-type]
+                if column >= COLUMNS:
+                    now, before = self.columns[self.n & 1], self.columns[1 - (self.n & 1)]
+                    assert known(now[column, symbol]) == known(before[column, symbol]), node
 
     def compare_stores(self, symbol: int, facts: Facts) -> None:
         """Columns made for other symbols hold what the interpreter computes."""
@@ -228,6 +277,14 @@ class Machine:
         for node, value in self.stored.items():
             stored = float(self.columns[self.n & 1][source_of(self.program, node), symbol])
             assert known(stored) == number(value, facts), (node, stored)
+
+
+def words_of(symbols: set[int]) -> np.ndarray:
+    """Their bits: uint64[WORDS]."""
+    words = np.zeros(WORDS, np.uint64)
+    for symbol in symbols:
+        words[symbol // 64] |= np.uint64(1 << symbol % 64)
+    return words
 
 
 def known(value: float | None) -> float | None:

@@ -39,7 +39,7 @@ def play(seed: int) -> None:
     if remembering:
         steps, values = STEPS_NS[:3], FEW
     blindness = rng.choice((0.0, 0.1))
-    admitted = 0
+    admitted, waits = 0, seed % 2 == 1
     for n in range(rng.randint(1, 40 if remembering else 20)):
         if n == 0 or rng.random() < 0.1:
             machine.use(sorted(rng.sample(pool, rng.randint(1, 3)), key=lambda rule: rule.id))
@@ -52,6 +52,7 @@ def play(seed: int) -> None:
             {s: rng.randint(1, 3) for s in there if rng.random() < 0.3},
             (rng.randrange(4), rng.randrange(5), rng.choice((570, 571, 600))),
             {node: {s: rng.choice(values) for s in there} for node in across},
+            rng.choice((0.0, 0.5, 0.9)) if waits else 0.0,
         )
         t_ns += rng.choice(steps)
 

@@ -75,6 +75,9 @@ class Before:
     t_ns: int | None = None
 
 
+BLOCK = 512
+
+
 class Model:
     """Cycles of the model. events: (rule id, ticker, event), event "" unless it is enter or exit;
     held: by rule how often something kept it from firing."""
@@ -89,26 +92,54 @@ class Model:
         self.marks: dict[tuple[str, str], set[str]] = {}  # by kind and rule id: tickers
         self.held: dict[str, dict[str, int]] = {}
         self.minute, self.in_minute = -1, {}  # type: int, dict[str, int]
+        self.n = 0
+        self.numbers: dict[str, int] = {}  # of tickers, in the order of admission
+        self.looked_ns: dict[str, int] = {}
+        self.fired_ns: dict[str, int] = {}
 
     def cycle(
-        self, t_ns: int, rules: list[Rule], symbols: dict[str, Given]
+        self, t_ns: int, rules: list[Rule], symbols: dict[str, Given], stride: int = 1,
+        recent_ns: int = 0,
     ) -> list[tuple[str, str, str]]:
         """Alerts of one cycle, in order."""
+        self.n += 1
         self.use(rules, t_ns)
         self.keep_marks()
+        for ticker in symbols:
+            self.numbers.setdefault(ticker, len(self.numbers))
         seen = {ticker for ticker, one in symbols.items() if not (one.blind or one.test_issue)}
-        facts = {ticker: self.facts(ticker, symbols[ticker], t_ns) for ticker in sorted(seen)}
+        due = {one for one in seen if self.is_due(one, rules, t_ns, stride, recent_ns)}
+        facts = {ticker: self.facts(ticker, symbols[ticker], t_ns) for ticker in sorted(due)}
         events = []
         true: dict[tuple[str, bytes], set[str]] = {}
         for one in self.trees:
-            holds = {t for t in seen if truth(one.root, facts[t]) is True}
-            true[one.rule.id, one.content] = holds
-            for ticker in sorted(seen):
+            key = one.rule.id, one.content
+            holds = {t for t in due if truth(one.root, facts[t]) is True}
+            true[key] = holds | (self.before.true.get(key, set()) & (seen - due))
+            for ticker in sorted(due):
                 event = self.judge(one, ticker, symbols[ticker], facts[ticker], holds, t_ns)
                 if event is not None:
                     events.append((one.rule.id, ticker, event))
-        self.remember(t_ns, seen, symbols, facts, true)
+                    self.fired_ns[ticker] = t_ns
+        self.remember(t_ns, seen, due, symbols, facts, true)
         return self.limited(t_ns, events[: self.cap])
+
+    def is_due(
+        self, ticker: str, rules: list[Rule], t_ns: int, stride: int, recent_ns: int
+    ) -> bool:
+        """Whether this cycle looks at a symbol that is seen."""
+        return (
+            stride == 1
+            or ticker not in self.before.seen
+            or self.numbers[ticker] // BLOCK % stride == self.n % stride
+            or any(ticker in rule.universe.symbols for rule in rules if self.names(rule, ticker))
+            or (ticker in self.fired_ns and t_ns - self.fired_ns[ticker] <= recent_ns)
+        )
+
+    @staticmethod
+    def names(rule: Rule, ticker: str) -> bool:
+        """A rule that names a symbol and excludes it does not name it."""
+        return ticker not in rule.universe.exclude_symbols
 
     # -- what is true ----------------------------------------------------------------------------
     def use(self, rules: list[Rule], t_ns: int) -> None:
@@ -132,7 +163,9 @@ class Model:
             if isinstance(node, CrossSection | Breadth)
         }
         return model.step(Moment(
-            time_ns=t_ns, before_ns=self.before.t_ns, values=given.values,
+            time_ns=t_ns,
+            before_ns=self.looked_ns[ticker] if ticker in self.before.seen else self.before.t_ns,
+            values=given.values,
             bars_closed=given.bars - self.bars.get(ticker, 0), session=SESSIONS[day.session],
             weekday=WEEKDAYS[day.weekday], minute_of_day=day.minute, across=across,
         ))  # fmt: skip
@@ -160,19 +193,26 @@ class Model:
         return zscore(mine, known)
 
     def remember(
-        self, t_ns: int, seen: set[str], symbols: dict[str, Given], facts: dict[str, Facts],
-        true: dict[tuple[str, bytes], set[str]],
+        self, t_ns: int, seen: set[str], due: set[str], symbols: dict[str, Given],
+        facts: dict[str, Facts], true: dict[tuple[str, bytes], set[str]],
     ) -> None:  # fmt: skip
+        before, waiting = self.before, seen - due
         self.before = Before(
             seen=seen,
             sources={
-                value: {ticker: number(how, facts[ticker]) for ticker in seen}
+                value: {ticker: number(how, facts[ticker]) for ticker in due}
+                | {ticker: before.sources[value][ticker] for ticker in waiting}
                 for value, how in (sources_of(self.trees) | METRICS).items()
             },
             true=true,
             t_ns=t_ns,
         )
-        self.bars = {ticker: one.bars for ticker, one in symbols.items()}
+        for value in set(METRICS) & set(self.before.sources):
+            self.before.sources[value] |= {
+                ticker: value_of(value, symbols[ticker]) for ticker in waiting
+            }
+        self.looked_ns |= dict.fromkeys(due, t_ns)
+        self.bars |= {ticker: symbols[ticker].bars for ticker in symbols if ticker not in waiting}
 
     # -- what fires ------------------------------------------------------------------------------
     def keep_marks(self) -> None:
@@ -252,6 +292,13 @@ class Model:
                 kept.append(event)
                 self.in_minute[rule_id] = so_far + 1
         return kept
+
+
+def value_of(metric: Expr, given: Given) -> float | None:
+    """What a metric is now, looked at or not."""
+    assert isinstance(metric, MetricRef)
+    value = given.values.get(metric.name, math.nan)
+    return None if math.isnan(value) else value
 
 
 def zscore(mine: float, known: list[float]) -> float | None:

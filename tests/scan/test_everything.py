@@ -98,6 +98,7 @@ def play(seed: int) -> None:
     trees = Trees(rng, remembering=seed % 2 == 0)
     rules: list[Rule] = []
     bars: dict[str, int] = {}
+    strides, recent_ns = rng.choice(((1,), (1, 2, 2), (4, 4, 2, 1))), rng.choice((0, SECOND_NS))
     t_ns, admitted = START_NS - SECOND_NS // 2, 0
     for n in range(1, rng.randint(2, 30)):
         if n == 1 or rng.random() < 0.1:
@@ -106,10 +107,13 @@ def play(seed: int) -> None:
             some = new[: rng.randint(1, 2)]
             rules = kept + [draw_rule(rng, rule_id, trees) for rule_id in some]
             world.use(rules)
+            stride = 1
+        else:
+            stride = rng.choice(strides)
         admitted = min(len(TICKERS), admitted + rng.randint(0, 3))
         symbols = draw_symbols(rng, admitted, bars)
-        expected = model.cycle(t_ns, rules, symbols)
-        assert world.prepare(t_ns, symbols) == n
+        expected = model.cycle(t_ns, rules, symbols, stride, recent_ns)
+        assert world.prepare(t_ns, symbols, stride, recent_ns) == n
         for worker in range(workers):
             while rng.random() < kills:
                 die(world, world.stages[worker], n, rng)

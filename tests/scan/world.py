@@ -98,7 +98,9 @@ class World:
         self.ids[ticker] = at
         self.tables.names.set(at, ticker)
 
-    def prepare(self, t_ns: int, symbols: dict[str, Symbol]) -> int:
+    def prepare(
+        self, t_ns: int, symbols: dict[str, Symbol], stride: int = 1, recent_ns: int = 0
+    ) -> int:
         """Publish the cell of the next cycle; the workers have not run yet."""
         self.n += 1
         self.symbols = symbols
@@ -109,6 +111,7 @@ class World:
         head = self.tables.cell.heads[slot]
         head["n"], head["t_ns"], head["rules_version"] = self.n, t_ns, self.version
         head["closed_minute"] = t_ns // (60 * SECOND_NS) - 1
+        head["stride"], head["recent_ns"] = stride, recent_ns
         count, workers = len(self.ids), self.sizes.workers
         head["symbol_count"], head["event_count"] = 0, 1
         for worker in range(workers):
@@ -132,9 +135,11 @@ class World:
         self.merge.release(merged)
         return merged
 
-    def cycle(self, t_ns: int, symbols: dict[str, Symbol]) -> MergedCycle:
+    def cycle(
+        self, t_ns: int, symbols: dict[str, Symbol], stride: int = 1, recent_ns: int = 0
+    ) -> MergedCycle:
         """One whole cycle."""
-        n = self.prepare(t_ns, symbols)
+        n = self.prepare(t_ns, symbols, stride, recent_ns)
         for stage in self.stages:
             assert stage.run(n)
         return self.take()

@@ -38,6 +38,7 @@ class Engine:
         self.tables.session["close_ns"] = self.tables.session["end_ns"] = START_NS * 2
         self._fill()
         self.n = self.version = 0
+        self.stride = 1
         self.stage = ScanStage(self.tables, 0)
         self.stage.recover()
 
@@ -78,17 +79,22 @@ class Engine:
 
     def use(self, rules: list[Rule]) -> CompiledRules:
         """Decide on these rules from the next cycle on."""
-        self.version += 1
         compiled = compile_rules(rules)
-        self.tables.rules.set_floor(self.version - 1)
-        self.tables.rules.publish(self.version, pack(compiled))
+        self.publish(pack(compiled))
         return compiled
+
+    def publish(self, content: bytes) -> None:
+        """Decide on packed rules from the next cycle on."""
+        self.version += 1
+        self.tables.rules.set_floor(self.version - 1)
+        self.tables.rules.publish(self.version, content)
 
     def prepare(self) -> int:
         """Publish the next cell and forget what the lane holds."""
         self.n += 1
         head = self.tables.cell.heads[self.n % tables.CELL_SLOTS]
         head["n"], head["t_ns"] = self.n, START_NS + self.n * STEP_NS
+        head["stride"] = self.stride
         head["rules_version"], head["symbol_count"][0] = self.version, self.symbols
         self.tables.indicators.words[0] = self.n * 2
         self.stage.lane.set_head(self.stage.lane.tail())

@@ -31,7 +31,7 @@ ROUNDS, FEW_ROUNDS = 60, 14
 OPERATORS: dict[Op, Callable[[Any, Any], Any]] = {">": operator.gt, "<": operator.lt}
 
 
-def _steady_columns(engine: Engine) -> list[int]:
+def steady_columns(engine: Engine) -> list[int]:
     """Columns that are known, spread and do not move while only the time moves."""
     seen = []
     for _ in range(2):
@@ -127,13 +127,13 @@ class _NumpyScan:
             self.fired += len(fired)
 
 
-def _start(
+def start(
     symbols: int, rules: int, shares: tuple[float, ...], cooldown: float
 ) -> tuple[Engine, CompiledRules]:
     """An engine some cycles into its rules. Half of them began one cycle later: with a cooldown of
     one and a half cycles, half of the true pairs cool at any time."""
     engine = Engine(symbols, rules, float(np.prod(shares)))
-    usable = _steady_columns(engine)
+    usable = steady_columns(engine)
     made = make_rules(engine.columns(), usable, rules, shares, cooldown)
     engine.use(made[::2])
     engine.cycle_ms()
@@ -146,7 +146,7 @@ def _start(
 def _measure(
     symbols: int, rules: int, shares: tuple[float, ...], cooldown: float, rounds: int
 ) -> _Figures:
-    engine, compiled = _start(symbols, rules, shares, cooldown)
+    engine, compiled = start(symbols, rules, shares, cooldown)
     peer = _NumpyScan(engine.columns(), compiled)
     best = dict.fromkeys(("cycle", "metrics", "rules", "numpy_masks", "numpy_scan"), float("inf"))
 
@@ -179,7 +179,7 @@ def _check(
 
 def _firing_ms() -> float:
     """Best time of what follows the evaluation of 10,000 rules: 50,000 pairs fire, as many cool."""
-    engine, _ = _start(SYMBOLS, MANY_RULES, SELECTIVE, HALF_COOL_S)
+    engine, _ = start(SYMBOLS, MANY_RULES, SELECTIVE, HALF_COOL_S)
     best = min(engine.finish_ms() for _ in range(ROUNDS))
     _check(engine.stage.counts, SYMBOLS * MANY_RULES, 0.001, (0.4, 0.6))
     return best

@@ -59,6 +59,8 @@ def status_document(app: web.Application) -> dict[str, Any]:
         "latency": {key: _latency(state.pace.window(name)) for key, name in LATENCIES.items()},
         "rings": ring_depths(tables),
         "absent_cycles": total(telemetry, "absent_cycles_total"),
+        "strided_cycles": total(telemetry, "strided_cycles_total"),
+        "stride": max(1, int(head["stride"])) if head is not None else None,
         "rules_version": int(head["rules_version"]) if head is not None else None,
         "symbols": int(state.directory.ids().size),
         "capacity": tables.sizes.capacity,

@@ -26,7 +26,7 @@ function Numbers({ status }) {
       <${Tile} name="Tick to alert" title="From receiving a tick to its stored alert: median and 99th percentile of the last minute" value=${duration(alert.p50_ms)} more=${`p99 ${duration(alert.p99_ms)}`} />
       <${Tile} name="Scan" title="Metrics and rules of one cycle: median and 99th percentile of the last minute" value=${duration(cycle.p50_ms)} more=${`p99 ${duration(cycle.p99_ms)}`} />
       <${Tile} name="Ring" title="Ticks published and not yet taken by bars" value=${ring ? compact(ring.depth) : UNKNOWN} more=${`${fixed(share * 100, share < 0.1 ? 1 : 0)}% full`} warn=${share > 0.5} />
-      <${Tile} name="Absent cycles" title="Grid points at which no cycle could be decided" value=${whole(status.absent_cycles)} more=${status.interval_ms ? `every ${status.interval_ms} ms` : ""} />
+      <${Tile} name="Absent cycles" title="Grid points at which no cycle could be decided" value=${whole(status.absent_cycles)} more=${status.stride > 1 ? `stride ${status.stride}` : status.interval_ms ? `every ${status.interval_ms} ms` : ""} warn=${status.stride > 1} />
       <${Tile} name="Rules" title="Version of the rules in force" value=${state.rules.value ? whole(state.rules.value.length) : UNKNOWN} more=${status.rules_version ? `v${status.rules_version}` : ""} />
       <${Tile} name="Refused" title="Ticks refused: from the future, no room, impossible values; late trades revise their bar" value=${whole(refused)} more=${status.refusals ? `${compact(status.refusals.late)} late` : ""} warn=${refused > 0} />
     </dl>`;
