@@ -36,7 +36,7 @@ from engine.bars.layout import (
     C_WORDS,
     Work,
 )
-from engine.bars.pool_nb import sanitise_pool
+from engine.bars.pool_nb import SCRATCH, sanitise_pool
 from engine.bars.words import (
     CONTEXT_COUNTERS,
     DECISION,
@@ -99,8 +99,8 @@ class BarsStage:
             ev_prev=np.zeros(sizes.bar_events, np.int32),
             ev_head=np.zeros(sizes.rows, np.int32),
             c=np.zeros(C_WORDS, np.int64),
-            sf=np.zeros((2, 16)),
-            si=np.zeros((2, 16), np.int64),
+            sf=np.zeros((2, SCRATCH)),
+            si=np.zeros((2, SCRATCH), np.int64),
         )
         self._works = [work._replace(ev_f=ev_f, ev_i=ev_i) for ev_f, ev_i in self._events]
         self._work = work
