@@ -310,14 +310,32 @@ assert POOL_TRADE.itemsize == 64
 
 # Reference data of a symbol, fixed for the stream (written from genesis or at admission).
 REF_TEST_ISSUE = 1
+REF_SSR_KNOWN = 2  # whether yesterday's fall restricts short sales today, too
+REF_SSR = 4        # it does
+REF_GAP_REAL = 8   # a gap of today that looks like a split is none: somebody said so
 REFERENCE = np.dtype(
     [
         ("prev_close", "f8"),  # official close of the session before, adjusted; NaN unknown
         ("atr14_day", "f8"),   # Wilder ATR 14 of official daily bars up to yesterday; NaN unknown
-        ("flags", "i8"),
-        ("spare", "f8", (5,)),
+        ("flags", "i8"),       # REF_*
+        ("place", "i8"),       # its place in the book plus 1, 0: the book does not know it
+        ("lists", "u8"),       # bit of each named list that holds it
+        ("exchange", "u4"),    # group_code of its name, 0 unknown
+        ("sector", "u4"),
+        ("industry", "u4"),
+        ("unused", "u4"),
+        ("spare", "f8", (1,)),
     ]
 )
+assert REFERENCE.itemsize == 64
+
+
+def unknown_reference(count: int) -> np.ndarray:
+    """REFERENCE[count] of symbols about which nothing is known."""
+    reference = np.zeros(count, REFERENCE)
+    reference["prev_close"] = np.nan
+    reference["atr14_day"] = np.nan
+    return reference
 
 # The official close of a symbol on this session date, as far as it is known.
 CLOSE = np.dtype(
