@@ -135,8 +135,7 @@ def init_genesis(tables: EngineTables, rows: np.ndarray, head: np.ndarray | np.v
     for name, value in (("n", 0), ("event_count", 0), ("second", second), ("minute", minute)):
         cell.heads[0][name] = value
     unnamed = np.asarray(tables.names.raw) == b""
-    tables.reference["prev_close"][unnamed] = np.nan
-    tables.reference["atr14_day"][unnamed] = np.nan
+    tables.reference[unnamed] = records.unknown_reference(1)
     cell.cells.seal(0)
     whole_second = second * records.NS_PER_SECOND == t_ns
     whole_minute = minute * records.NS_PER_MINUTE == t_ns

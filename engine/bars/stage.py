@@ -368,14 +368,15 @@ class BarsStage:
             c[C_TICKS if admitted else C_CAPACITY] += 1
             c[C_FULL] = self._is_used_up(counts)
             if admitted:
-                self._inherit_gap(feed, int(tick["sym"]))
+                symbol = int(self.symbols.idmap[feed, int(tick["sym"])])
+                self._rows["block_shares"][symbol] = self.symbols.block_shares(symbol)
+                self._inherit_gap(feed, symbol)
             newest[feed] = max(int(newest[feed]), int(tick["recv_ns"]))
             pos[feed] += 1
 
-    def _inherit_gap(self, feed: int, number: int) -> None:
+    def _inherit_gap(self, feed: int, symbol: int) -> None:
         """A ticker admitted while its whole feed has a gap is blind from the start."""
         if int(self._work.c[C_GAPS]) >> feed & 1:
-            symbol = self.symbols.idmap[feed, number]
             self._rows["blind"][symbol] |= 1 << feed
 
     def _release(self, n: int) -> None:

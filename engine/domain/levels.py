@@ -1,6 +1,7 @@
 """Numbers of a symbol that are fixed for a session date: what the columns of the book hold."""
 
 import zlib
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -47,6 +48,11 @@ SPLIT_RATIOS = np.array(
 SPLIT_TOLERANCE = 0.01
 
 
+# A low of regular hours at or below this share of the close before restricts short sales for the
+# rest of the day and the next; SSR_ROUNDING keeps 18.09 of 20.10 a fall by a tenth.
+SSR_FALL, SSR_ROUNDING = 0.90, 1e-9
+
+
 def looks_like_split(jump: float) -> float:
     """The ratio (new shares for one old) of the split that a jump of the price looks like, 0 none.
 
@@ -68,3 +74,15 @@ def group_code(name: str) -> int:
     name whatever the case, 0 for none."""
     plain = " ".join(name.split()).casefold()
     return (zlib.crc32(plain.encode()) or 1) if plain else 0
+
+
+def list_bits(names: Sequence[str], lists: np.ndarray) -> np.uint64:
+    """Bits of named lists in REFERENCE.lists; a list that the book does not have has none.
+
+    lists: int64[MAX_LISTS], codes of the lists by bit, 0 for none.
+    """
+    wanted = [group_code(name) for name in names]
+    bits = np.uint64(0)
+    for bit in np.flatnonzero(np.isin(lists, wanted) & (lists != 0)).tolist():
+        bits |= np.uint64(1) << np.uint64(bit)
+    return bits

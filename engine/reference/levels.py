@@ -12,6 +12,8 @@ from engine.domain.levels import (
     CLOSES_BACK,
     LEVEL,
     LEVELS,
+    SSR_FALL,
+    SSR_ROUNDING,
     looks_like_split,
 )
 from engine.domain.market_hours import date_of
@@ -21,8 +23,6 @@ YEAR_SESSIONS = 252
 ATR_PERIOD = 14
 _ADR_SESSIONS, _BETA_SESSIONS = 20, 60
 _ENOUGH = 0.8  # of the sessions of a window must have a bar
-_SSR_FALL = 0.90
-_ROUNDING = 1e-9
 
 
 @dataclasses.dataclass(frozen=True)
@@ -159,7 +159,7 @@ def short_sales_restricted(bars: np.ndarray, days: Days) -> bool | None:
         return None
     if int(bars["date"][-2]) != days.back(2):
         return None
-    return bool(bars["low"][-1] <= _SSR_FALL * bars["close"][-2] * (1 + _ROUNDING))
+    return bool(bars["low"][-1] <= SSR_FALL * bars["close"][-2] * (1 + SSR_ROUNDING))
 
 
 def daily_atr(bars: np.ndarray, days: Days) -> float:

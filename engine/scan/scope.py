@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from engine.domain.levels import group_code, list_bits
 from engine.domain.tables import CELL_SLOTS, EngineTables
 from engine.rules.bits_nb import WORD_BITS
 from engine.rules.model import Universe
@@ -36,7 +37,8 @@ class Scope:
     def use(self, universes: Sequence[Universe]) -> None:
         """Keep members of these from now on."""
         self.members = np.zeros((len(universes), len(self.known)), np.uint64)
-        self._universes = [_Members(universe) for universe in universes]
+        lists = self._tables.book.lists
+        self._universes = [_Members(universe, lists) for universe in universes]
         self._sorted_in = 0
 
     def take(self, n: int, head: np.void, before: np.void | None) -> None:
@@ -87,30 +89,38 @@ class Scope:
         """Enter symbols that were admitted since the last call into the universes."""
         if self._universes and self._sorted_in < self.count:
             rows = slice(self._first + self._sorted_in, self._first + self.count)
-            tickers = self._tables.names.raw[rows]
+            tickers, reference = self._tables.names.raw[rows], self._tables.reference[rows]
             for members, universe in zip(self.members, self._universes, strict=True):
-                found = self._sorted_in + np.flatnonzero(universe.hold(tickers))
+                found = self._sorted_in + np.flatnonzero(universe.hold(tickers, reference))
                 bits = np.uint64(1) << (found % WORD_BITS).astype(np.uint64)
                 np.bitwise_or.at(members, found // WORD_BITS, bits)
         self._sorted_in = self.count
 
 
 class _Members:
-    """Who is in what of a universe does not change from cycle to cycle. Nobody is known to be in a
-    list, of an exchange or in a sector."""
+    """Who is in what of a universe does not change from cycle to cycle. A symbol of which an
+    exchange, a sector or a list is not known is in none."""
 
-    def __init__(self, universe: Universe) -> None:
+    def __init__(self, universe: Universe, lists: np.ndarray) -> None:
         self._symbols = _encoded(universe.symbols)
         self._excluded = _encoded(universe.exclude_symbols)
-        self._nobody = bool(universe.lists or universe.exchanges or universe.sectors)
+        self._lists = list_bits(universe.lists, lists) if universe.lists else None
+        self._no_lists = list_bits(universe.exclude_lists, lists)
+        self._groups = [
+            (field, np.array([group_code(name) for name in names], np.uint32))
+            for field, names in (("exchange", universe.exchanges), ("sector", universe.sectors))
+            if names
+        ]
 
-    def hold(self, tickers: np.ndarray) -> np.ndarray:
-        """bool[count]: which of these S24 are in it."""
-        if self._nobody:
-            return np.zeros(len(tickers), bool)
-        held = ~np.isin(tickers, self._excluded)
+    def hold(self, tickers: np.ndarray, reference: np.ndarray) -> np.ndarray:
+        """bool[count]: which of these S24, with REFERENCE of each, are in it."""
+        held: np.ndarray = ~np.isin(tickers, self._excluded) & (reference["lists"] & self._no_lists == 0)
         if len(self._symbols):
             held &= np.isin(tickers, self._symbols)
+        if self._lists is not None:
+            held &= reference["lists"] & self._lists != 0
+        for field, codes in self._groups:
+            held &= np.isin(reference[field], codes)
         return held
 
 

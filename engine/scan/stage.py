@@ -205,6 +205,8 @@ class ScanStage:
         seen = np.zeros(scan.truth.shape[2], np.uint64)
         if before is not None:
             seen = self.scope.seen_everywhere(n - 1, before)
+            admitted = int(before["symbol_count"].sum())
+            self.across.know(admitted, self.tables.reference, self.tables.book.lists)
         past = None if versions.before is None else versions.before.program
         first_derived = columns.shape[0] - self.tables.sizes.max_derived
         ready = sources(versions.rules.program, past, versions.same_slot, first_derived)
