@@ -114,7 +114,8 @@ class _Members:
 
     def hold(self, tickers: np.ndarray, reference: np.ndarray) -> np.ndarray:
         """bool[count]: which of these S24, with REFERENCE of each, are in it."""
-        held: np.ndarray = ~np.isin(tickers, self._excluded) & (reference["lists"] & self._no_lists == 0)
+        held: np.ndarray = ~np.isin(tickers, self._excluded)
+        held &= reference["lists"] & self._no_lists == 0
         if len(self._symbols):
             held &= np.isin(tickers, self._symbols)
         if self._lists is not None:
