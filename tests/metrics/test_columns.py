@@ -2,10 +2,12 @@
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.domain.levels import LEVELS
 from engine.errors import EngineError
 from engine.metrics.registry import INDICATOR_NAMES
 from tests.conftest import SOAK
@@ -14,6 +16,12 @@ from tests.metrics.model import View, expected
 
 START = 1_381_219_200 * SECOND  # 2013-10-08 04:00 in New York
 OPEN, CLOSE = START + 330 * MINUTE, START + 720 * MINUTE
+
+VOLUME_RATIOS = {
+    "rvol_tod", "rvol_tod_rth", "pm_rvol", "proj_vol",
+    *(f"rvol_{n}m" for n in (1, 5, 10, 15, 30)),
+}  # fmt: skip
+ROUNDED = {"dist_vwap_sd": 1e-3}
 
 prices = st.one_of(
     st.just(math.nan), st.just(0.0), st.sampled_from([1e-4, 0.01, 5.0, 17.25, 600_000.0]),
@@ -45,7 +53,30 @@ def rows(draw, t_ns):
     row["last_event_ns"], row["quote_event_ns"] = draw(stamps), draw(st.one_of(st.just(0), stamps))
     row["halted"] = draw(st.sampled_from([0, 1, 2]))
     row["cumulative_volume"] = sum(row["volume"])
+    for name in ("first", "low_before_high", "high_before_low"):
+        row[name] = draw(prices)
+    row["max_print_usd"] = draw(prices)
+    for name in ("blocks", "new_highs", "new_lows", "halts"):
+        row[name] = draw(st.integers(0, 1000))
+    row["blocks_usd"] = 2e5 * row["blocks"]
+    row["halt_event_ns"] = draw(stamps)
+    row["resume_event_ns"] = draw(st.one_of(st.just(0), stamps))
+    for name in ("opening_high", "opening_low"):
+        row[name] = draw(st.lists(prices, min_size=5, max_size=5))
+    spread = draw(st.sampled_from([1.0, 1.0 + 1e-9, 1.001, 1.2]))
+    row["ppv"] = row["pv"][1] ** 2 / row["volume"][1] * spread if row["volume"][1] else 0.0
     return row
+
+
+@st.composite
+def levels(draw):
+    """What the book says of a symbol, None where it does not know it."""
+    if draw(st.booleans()):
+        return None
+    found = {name: draw(st.one_of(prices, st.just(math.nan))) for name in LEVELS}
+    found |= {name: draw(st.integers(0, 20)) for name in ("sessions_all", "sessions_rth")}
+    found["sessions_rth"] = max(found["sessions_rth"], found["sessions_all"])
+    return found
 
 
 @st.composite
@@ -62,17 +93,34 @@ def views(draw):
     for back in (30, 60, 120):
         if draw(st.booleans()):
             minute_price_at[t_ns // MINUTE - back] = draw(prices.filter(lambda x: x != 0))
+    seed, scale = draw(st.integers(0, 1000)), draw(st.sampled_from([0, 1, 30, 10_000]))
+    usual = np.random.default_rng(seed).integers(0, scale + 1, 960).astype(float).tolist()
+    then, so_far = t_ns // MINUTE - 30, int(row["cumulative_volume"])
+    close = draw(st.one_of(prices, st.sampled_from([10.0, 0.1, 2.0]).map(
+        lambda ratio: row["first"] * ratio if row["first"] > 0 else 1.0)))  # fmt: skip
+    some = [t_ns // SECOND - back for back in (300, 900) if t_ns // SECOND - back in price_at]
     return View(
-        t_ns, START, OPEN, CLOSE, row, draw(prices), draw(prices), price_at, volume_at,
+        t_ns, START, OPEN, CLOSE, row, close, draw(prices), price_at, volume_at,
         minute_price_at, {name: draw(prices) for name in INDICATOR_NAMES},
         draw(st.sampled_from([1, 10, 100, 600])) * SECOND // 10,
+        grace_ns=draw(st.sampled_from([0, SECOND // 2, 90 * SECOND])),
+        trades_at={t_ns // SECOND - 60: draw(st.integers(0, 2_000_000))} if draw(st.booleans())
+        else {},
+        minute_volume_at={then: max(0, so_far - draw(st.integers(0, 10**6)))}
+        if draw(st.booleans()) else {},
+        levels=draw(levels()), usual=usual, flags=draw(st.sampled_from([0, 1, 2, 6, 8, 10])),
+        market_at={second: draw(prices.filter(lambda x: x > 0)) for second in some},
+        market=draw(prices),
     )  # fmt: skip
 
 
 def assert_equal(got, want):
     assert set(got) == set(want)
     for name, value in want.items():
-        assert got[name] == pytest.approx(value, rel=1e-12, abs=0, nan_ok=True), name
+        rough = name in VOLUME_RATIOS  # the baseline is of float32
+        rel = 1e-5 if rough else ROUNDED.get(name, 1e-12)
+        absolute = 1e-9 if name in ROUNDED else 0
+        assert got[name] == pytest.approx(value, rel=rel, abs=absolute, nan_ok=True), name
 
 
 @settings(max_examples=1500 if SOAK else 150, deadline=None)
@@ -80,6 +128,7 @@ def assert_equal(got, want):
 def test_every_metric_equals_the_plain_model(view, n, symbol):
     desk = Desk(view)
     desk.put(n, symbol, view)
+    desk.put_market(n, (symbol + 1) % 3, view)
     assert_equal(desk.columns(n, symbol), expected(view))
 
 
@@ -94,6 +143,7 @@ def test_a_symbol_that_never_traded_has_no_number_that_is_not_true():
     assert known == {
         "vol_pm": 0.0, "vol_rth": 0.0, "vol_ah": 0.0, "vol_all": 0.0, "dvol": 0.0,
         "trades_rth": 0.0, "trades_all": 0.0, "halted": 0.0, "minutes_since_open": 1 / 60,
+        "blocks_n": 0.0, "blocks_usd": 0.0, "halt_n_today": 0.0,
     }  # fmt: skip
 
 
