@@ -53,30 +53,43 @@ def rows(draw, t_ns):
     row["last_event_ns"], row["quote_event_ns"] = draw(stamps), draw(st.one_of(st.just(0), stamps))
     row["halted"] = draw(st.sampled_from([0, 1, 2]))
     row["cumulative_volume"] = sum(row["volume"])
-    for name in ("first", "low_before_high", "high_before_low"):
-        row[name] = draw(prices)
-    row["max_print_usd"] = draw(prices)
-    for name in ("blocks", "new_highs", "new_lows", "halts"):
-        row[name] = draw(st.integers(0, 1000))
-    row["blocks_usd"] = 2e5 * row["blocks"]
-    row["halt_event_ns"] = draw(stamps)
-    row["resume_event_ns"] = draw(st.one_of(st.just(0), stamps))
-    for name in ("opening_high", "opening_low"):
-        row[name] = draw(st.lists(prices, min_size=5, max_size=5))
-    spread = draw(st.sampled_from([1.0, 1.0 + 1e-9, 1.001, 1.2]))
-    row["ppv"] = row["pv"][1] ** 2 / row["volume"][1] * spread if row["volume"][1] else 0.0
     return row
 
 
-@st.composite
-def levels(draw):
+def some_price(rng):
+    """A price, or what stands where there is none."""
+    some = rng.uniform(0.01, 1000), rng.uniform(5, 9)
+    return float(rng.choice([math.nan, 0.0, 5.0, 17.25, *some]))
+
+
+def remembered(rng, row, t_ns):
+    """What a row remembers of its date besides sums and extremes, from a seed."""
+    for name in ("first", "low_before_high", "high_before_low", "max_print_usd"):
+        row[name] = some_price(rng)
+    for name in ("blocks", "new_highs", "new_lows", "halts"):
+        row[name] = int(rng.integers(0, 1000))
+    row["blocks_usd"] = 2e5 * row["blocks"]
+    row["halt_event_ns"] = t_ns - int(rng.integers(-60, 3600)) * SECOND
+    row["resume_event_ns"] = int(rng.choice([0, t_ns - 70 * SECOND, t_ns + SECOND]))
+    for name in ("opening_high", "opening_low"):
+        row[name] = [some_price(rng) for _ in range(5)]
+    spread = float(rng.choice([1.0, 1.0 + 1e-9, 1.001, 1.2]))
+    row["ppv"] = row["pv"][1] ** 2 / row["volume"][1] * spread if row["volume"][1] else 0.0
+
+
+def levels(rng):
     """What the book says of a symbol, None where it does not know it."""
-    if draw(st.booleans()):
+    if rng.random() < 0.25:
         return None
-    found = {name: draw(st.one_of(prices, st.just(math.nan))) for name in LEVELS}
-    found |= {name: draw(st.integers(0, 20)) for name in ("sessions_all", "sessions_rth")}
-    found["sessions_rth"] = max(found["sessions_rth"], found["sessions_all"])
-    return found
+    found = {name: some_price(rng) for name in LEVELS}
+    every, regular = rng.choice([0, 4, 5, 20], 2).tolist()
+    return found | {"sessions_all": every, "sessions_rth": max(every, regular)}
+
+
+def close_before(rng, row):
+    """Any close, or one from which today's first price jumps by about the ratio of a split."""
+    jump = rng.choice([10.0, 0.1, 2.0, 1 / 3]) * rng.choice([1.0, 1.0085, 0.9915, 1.0115, 0.9885])
+    return float(rng.choice([some_price(rng), row["first"] * jump]))
 
 
 @st.composite
@@ -93,24 +106,23 @@ def views(draw):
     for back in (30, 60, 120):
         if draw(st.booleans()):
             minute_price_at[t_ns // MINUTE - back] = draw(prices.filter(lambda x: x != 0))
-    seed, scale = draw(st.integers(0, 1000)), draw(st.sampled_from([0, 1, 30, 10_000]))
-    usual = np.random.default_rng(seed).integers(0, scale + 1, 960).astype(float).tolist()
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    remembered(rng, row, t_ns)
+    usual = rng.integers(0, int(rng.choice([1, 31, 10_001, 10_001])), 960).astype(float).tolist()
     then, so_far = t_ns // MINUTE - 30, int(row["cumulative_volume"])
-    close = draw(st.one_of(prices, st.sampled_from([10.0, 0.1, 2.0]).map(
-        lambda ratio: row["first"] * ratio if row["first"] > 0 else 1.0)))  # fmt: skip
     some = [t_ns // SECOND - back for back in (300, 900) if t_ns // SECOND - back in price_at]
+    counted = {t_ns // SECOND - 60: int(rng.integers(0, 2_000_000))}
+    minutes = {then: max(0, so_far - int(rng.integers(0, 10**6)))}
     return View(
-        t_ns, START, OPEN, CLOSE, row, close, draw(prices), price_at, volume_at,
+        t_ns, START, OPEN, CLOSE, row, close_before(rng, row), some_price(rng), price_at, volume_at,
         minute_price_at, {name: draw(prices) for name in INDICATOR_NAMES},
         draw(st.sampled_from([1, 10, 100, 600])) * SECOND // 10,
-        grace_ns=draw(st.sampled_from([0, SECOND // 2, 90 * SECOND])),
-        trades_at={t_ns // SECOND - 60: draw(st.integers(0, 2_000_000))} if draw(st.booleans())
-        else {},
-        minute_volume_at={then: max(0, so_far - draw(st.integers(0, 10**6)))}
-        if draw(st.booleans()) else {},
-        levels=draw(levels()), usual=usual, flags=draw(st.sampled_from([0, 1, 2, 6, 8, 10])),
-        market_at={second: draw(prices.filter(lambda x: x > 0)) for second in some},
-        market=draw(prices),
+        grace_ns=int(rng.choice([0, SECOND // 2, 90 * SECOND])),
+        trades_at=counted if rng.random() < 0.5 else {},
+        minute_volume_at=minutes if rng.random() < 0.5 else {},
+        levels=levels(rng), usual=usual, flags=int(rng.choice([0, 1, 2, 6, 8, 10])),
+        market_at={second: float(rng.uniform(50, 60)) for second in some},
+        market=some_price(rng),
     )  # fmt: skip
 
 
