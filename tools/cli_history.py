@@ -63,9 +63,9 @@ def list_(ticker: str | None, config_path: str | None) -> int:
 def check(config_path: str | None) -> int:
     """Look for splits that nobody told of: one jump between daily bars a line.
 
-    Each is a ratio of a split within 1 %. What lies before it is not used until a row of
-    `symbol,date,ratio` says what it was: its ratio, or 1 for a real move. Exit code 1 when there is
-    one.
+    Each is nearly the ratio of a split: 2 or 3 within 1 %, 4 and more within 5 %. What lies before
+    it is not used until a row of `symbol,date,ratio` says what it was: its ratio, or 1 for a real
+    move. Exit code 1 when there is one.
     """
     with reading(config_path) as reader:
         found = every_jump(reader)

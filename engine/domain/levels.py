@@ -40,12 +40,13 @@ BASELINE_OPEN = 330  # the minute of the bell, counted from 04:00
 BASELINE_SESSIONS, BASELINE_SESSIONS_MIN = 20, 5
 MAX_LISTS = 64
 
-# A price that jumps by one of these within SPLIT_TOLERANCE is taken for a split nobody told of.
+# A price that jumps by one of these, nearly, is taken for a split nobody told of. How nearly: moves
+# of the market come on top, and real ones of four times the price hardly ever do.
 SPLIT_RATIOS = np.array(
     [2, 3, 4, 5, 6, 7, 8, 10, 15, 20, 25, 30, 35, 40, 50, 60, 75, 80, 100, 150, 200, 250, 500, 1e3],
     np.float64,
 )
-SPLIT_TOLERANCE = 0.01
+SPLIT_TOLERANCES = np.where(SPLIT_RATIOS < 4, 0.01, 0.05)
 
 
 # A low of regular hours at or below this share of the close before restricts short sales for the
@@ -62,10 +63,11 @@ def looks_like_split(jump: float) -> float:
         return 0.0
     up = jump >= 1.0
     near = jump if up else 1.0 / jump
-    at = int(np.argmin(np.abs(SPLIT_RATIOS - near)))
-    ratio = float(SPLIT_RATIOS[at])
-    if abs(near / ratio - 1.0) > SPLIT_TOLERANCE:
+    off = np.abs(near / SPLIT_RATIOS - 1.0)
+    at = int(np.argmin(off))
+    if off[at] > SPLIT_TOLERANCES[at]:
         return 0.0
+    ratio = float(SPLIT_RATIOS[at])
     return 1.0 / ratio if up else ratio
 
 

@@ -15,7 +15,7 @@ from engine.domain.levels import (
     CLOSES_BACK,
     LEVEL,
     SPLIT_RATIOS,
-    SPLIT_TOLERANCE,
+    SPLIT_TOLERANCES,
 )
 from engine.metrics.entries.daily import RELATIVE, SINCE
 from engine.metrics.entries.usual import (
@@ -94,12 +94,12 @@ class Known(NamedTuple):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def is_split(jump):
-    """True for a jump of the price within SPLIT_TOLERANCE of the ratio of a split."""
+    """True for a jump of the price that is nearly the ratio of a split, see looks_like_split."""
     near = jump if jump >= 1.0 else 1.0 / jump
-    if not near > SPLIT_RATIOS[0] * (1.0 - SPLIT_TOLERANCE):
+    if not near > SPLIT_RATIOS[0] * (1.0 - SPLIT_TOLERANCES[0]):
         return False
     for k in range(SPLIT_RATIOS.shape[0]):
-        if abs(near / SPLIT_RATIOS[k] - 1.0) <= SPLIT_TOLERANCE:
+        if abs(near / SPLIT_RATIOS[k] - 1.0) <= SPLIT_TOLERANCES[k]:
             return True
     return False
 

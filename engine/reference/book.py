@@ -70,7 +70,7 @@ def build_book(
     beat: Callable[[], None] = _silent,
 ) -> Book:
     """The book of a trading day, of at most `room` symbols: those that traded most in the last 20
-    sessions, then those of the directory.
+    sessions, then those with volumes by minute, then those of the directory.
 
     calendar: trading days that reach back CALENDAR_DAYS. What lies before a jump that looks like a
     split nobody told of is not used: whatever needs it is unknown.
@@ -82,9 +82,11 @@ def build_book(
     full = [date_number(one.date) for one in calendar if one.date < day.date and not one.early]
     companies = {one.ticker: one for one in reader.companies()}
     traded = reader.traded(days.back(_LATELY), days.back(1))
-    every = {*companies, *traded}
-    tickers = sorted(sorted(every, key=lambda name: (-traded.get(name, -1.0), name))[:room])
-    writer = _Writer(reader, days, full[-BASELINE_SESSIONS:], tickers)
+    sessions = full[-BASELINE_SESSIONS:]
+    counted = reader.counted(sessions[0], sessions[-1]) if sessions else []
+    rank = {**dict.fromkeys(companies, -1.0), **dict.fromkeys(counted, 0.0), **traded}
+    tickers = sorted(sorted(rank, key=lambda name: (-rank[name], name))[:room])
+    writer = _Writer(reader, days, sessions, tickers)
     for place, ticker in enumerate(tickers):
         writer.enter(place, ticker, companies.get(ticker))
         if place % 256 == 0:

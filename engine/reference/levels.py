@@ -164,10 +164,13 @@ def short_sales_restricted(bars: np.ndarray, days: Days) -> bool | None:
 
 def daily_atr(bars: np.ndarray, days: Days) -> float:
     """Wilder's ATR of 14 up to the session before, as TA-Lib computes it: the first true range is
-    that of the second bar. NaN with fewer than 15 bars, without their highs and lows, or when the
-    last year of them has holes."""
-    found = _within(bars, days, min(YEAR_SESSIONS, len(bars)))
-    if found is None or len(found) <= ATR_PERIOD or int(found["date"][-1]) != days.back(1):
+    that of the second bar. NaN with fewer than 15 bars, without their highs and lows, or when more
+    than a fifth of the sessions since the first of them (of 252) has none."""
+    found = bars[-YEAR_SESSIONS:]
+    if len(found) <= ATR_PERIOD or int(found["date"][-1]) != days.back(1):
+        return math.nan
+    spanned = int((days.before >= found["date"][0]).sum())
+    if len(found) < math.ceil(_ENOUGH * spanned):
         return math.nan
     before = found["close"][:-1]
     ranges = np.maximum(found["high"][1:], before) - np.minimum(found["low"][1:], before)

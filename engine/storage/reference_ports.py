@@ -168,6 +168,9 @@ class ReferenceReader(Protocol):
         """Sum of the daily volumes with first <= date <= last of every symbol with a bar there,
         unknown ones as 0."""
 
+    def counted(self, first: int, last: int) -> list[str]:
+        """Tickers with volumes by minute of a date with first <= date <= last."""
+
     def coverage(self, ticker: str | None = None) -> list[Coverage]:
         """What history there is, of all symbols or of one; kinds without any are left out."""
 

@@ -149,6 +149,14 @@ class SqliteReferenceReader:
         )
         return dict(self._rows(sql + _BY_TICKER, (first, last)))
 
+    def counted(self, first: int, last: int) -> list[str]:
+        """See ReferenceReader.counted."""
+        sql = (
+            "SELECT ticker FROM symbol WHERE EXISTS (SELECT 1 FROM day_volume WHERE "
+            "day_volume.symbol = symbol.symbol AND date BETWEEN ? AND ?)"
+        )
+        return [ticker for (ticker,) in self._rows(sql + _BY_TICKER, (first, last))]
+
     def coverage(self, ticker: str | None = None) -> list[Coverage]:
         """See ReferenceReader.coverage."""
         found = []

@@ -133,6 +133,10 @@ class MemoryReferenceStore:
                 found[ticker] = found.get(ticker, 0.0) + volume
         return found
 
+    def counted(self, first: int, last: int) -> list[str]:
+        """See ReferenceReader.counted."""
+        return sorted({name for name, date in self._volumes if first <= date <= last})
+
     def coverage(self, ticker: str | None = None) -> list[Coverage]:
         """See ReferenceReader.coverage."""
         found = []

@@ -136,14 +136,15 @@ def fields(v: View) -> dict[str, float]:
 
 
 def split_suspect(v: View) -> float:
-    """Is today's first price away from the close by the ratio of a split, within 1 %?"""
+    """Is today's first price away from the close by the ratio of a split, within 1 % for 2 and 3,
+    within 5 % for larger ones?"""
     first, close = price(v.row["first"]), price(v.prev_close)
     if not (first > 0 and close > 0):
         return NAN
     jump = max(first / close, close / first)
     ratios = [*range(2, 9), 10, 15, 20, 25, 30, 35, 40, 50, 60, 75, 80, 100, 150, 200, 250, 500,
               1000]  # fmt: skip
-    near = any(abs(jump / ratio - 1) <= 0.01 for ratio in ratios)
+    near = any(abs(jump / ratio - 1) <= (0.01 if ratio < 4 else 0.05) for ratio in ratios)
     return float(near and not v.flags & 8)
 
 

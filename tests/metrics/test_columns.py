@@ -23,10 +23,10 @@ VOLUME_RATIOS = {
 }  # fmt: skip
 ROUNDED = {"dist_vwap_sd": 1e-3}
 
-prices = st.one_of(
-    st.just(math.nan), st.just(0.0), st.sampled_from([1e-4, 0.01, 5.0, 17.25, 600_000.0]),
-    st.floats(1e-6, 1e6),
-)  # fmt: skip
+nonzero = st.one_of(
+    st.just(math.nan), st.sampled_from([1e-4, 0.01, 5.0, 17.25, 600_000.0]), st.floats(1e-6, 1e6)
+)
+prices = st.one_of(st.just(0.0), nonzero)
 sizes = st.one_of(st.just(math.nan), st.integers(0, 100_000).map(float))
 volumes = st.one_of(st.just(0.0), st.integers(0, 2**33).map(float))
 
@@ -88,7 +88,8 @@ def levels(rng):
 
 def close_before(rng, row):
     """Any close, or one from which today's first price jumps by about the ratio of a split."""
-    jump = rng.choice([10.0, 0.1, 2.0, 1 / 3]) * rng.choice([1.0, 1.0085, 0.9915, 1.0115, 0.9885])
+    off = rng.choice([1.0, 1.0085, 0.9915, 1.0115, 0.9885, 1.045, 0.96, 1.055, 0.94])
+    jump = rng.choice([10.0, 0.1, 2.0, 1 / 3]) * off
     return float(rng.choice([some_price(rng), row["first"] * jump]))
 
 
@@ -100,12 +101,12 @@ def views(draw):
     for back in (0, 5, 10, 20, 30, 60, 120, 180, 300, 600, 900):
         if draw(st.booleans()):
             second = t_ns // SECOND - back
-            price_at[second] = draw(prices.filter(lambda x: x != 0))
+            price_at[second] = draw(nonzero)
             fewer = draw(st.integers(-(2**29), 2**31))  # below 0: a cancel of an older trade
             volume_at[second] = max(0, int(row["cumulative_volume"]) - fewer)
     for back in (30, 60, 120):
         if draw(st.booleans()):
-            minute_price_at[t_ns // MINUTE - back] = draw(prices.filter(lambda x: x != 0))
+            minute_price_at[t_ns // MINUTE - back] = draw(nonzero)
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     remembered(rng, row, t_ns)
     usual = rng.integers(0, int(rng.choice([1, 31, 10_001, 10_001])), 960).astype(float).tolist()
@@ -115,7 +116,7 @@ def views(draw):
     minutes = {then: max(0, so_far - int(rng.integers(0, 10**6)))}
     return View(
         t_ns, START, OPEN, CLOSE, row, close_before(rng, row), some_price(rng), price_at, volume_at,
-        minute_price_at, {name: draw(prices) for name in INDICATOR_NAMES},
+        minute_price_at, {name: some_price(rng) for name in INDICATOR_NAMES},
         draw(st.sampled_from([1, 10, 100, 600])) * SECOND // 10,
         grace_ns=int(rng.choice([0, SECOND // 2, 90 * SECOND])),
         trades_at=counted if rng.random() < 0.5 else {},

@@ -98,7 +98,6 @@ def test_a_book_holds_what_listing_float_history_and_volumes_say(
 def test_a_half_day_is_no_full_session(store: MemoryReferenceStore) -> None:
     assert date_number(datetime.date(2025, 7, 3)) == DATES[-1], "yesterday closed early"
     store.put_day_volumes(volumes("A", 21))
-    store.put_listings([listing("A")])
     book = book_of(store)
     assert book.levels[LEVEL["sessions_all"], 0] == 20
     assert book.baseline[959, 0] == 9600
@@ -150,6 +149,8 @@ def test_when_there_is_no_room_for_all_those_stay_that_traded_most(
     store.put_daily(history("NEW", [5.0], 20_000.0))
     assert book_of(store, 3).tickers == ["B", "BIG", "NEW"]
     assert book_of(store, 4).tickers == ["A", "B", "BIG", "NEW"]
+    store.put_day_volumes(volumes("QUIET", 3))
+    assert book_of(store, 4).tickers == ["B", "BIG", "NEW", "QUIET"]
 
 
 def test_an_empty_store_makes_an_empty_book(store: MemoryReferenceStore) -> None:

@@ -174,9 +174,11 @@ def test_a_jump_like_a_split_is_found_until_somebody_says_what_it_was(ratio: flo
 
 def test_only_jumps_near_a_ratio_of_a_split_look_like_one() -> None:
     for ratio in SPLIT_RATIOS.tolist():
-        assert looks_like_split(ratio * 1.009) == pytest.approx(1 / ratio)
-        assert looks_like_split(1 / ratio * 1.009) == ratio
-    for jump in (1.0, 1.5, 0.6, 2.05, 0.48, 11.0, 0.0, -1.0, math.nan):
+        for near in (1.009, 1.0, 0.992):
+            assert looks_like_split(ratio * near) == pytest.approx(1 / ratio)
+            assert looks_like_split(1 / ratio * near) == ratio
+    assert looks_like_split(114.273 / 1154.23) == 10.0, "a split of 10 on a day that falls by 1 %"
+    for jump in (1.0, 1.5, 0.6, 2.05, 0.48, 3.05, 3.5, 5.4, 9.0, 11.0, 0.0, -1.0, math.nan):
         assert looks_like_split(jump) == 0.0, jump
 
 

@@ -119,6 +119,9 @@ def test_volumes_of_a_whole_day_are_not_replaced_by_those_of_regular_hours(store
     assert store.put_day_volumes([volumes("AAA", 20250102, 6.0)]) == 0
     assert store.put_day_volumes([volumes("AAA", 20250102, 7.0, regular_only=True)]) == 0
     store.put_day_volumes([volumes("AAA", 20250103, 8.0), volumes("AAA", 20250106, 9.0)])
+    store.put_day_volumes([volumes("ZZZ", 20250107, 1.0)])
+    assert store.counted(20250102, 20250106) == ["AAA"]
+    assert store.counted(20250107, 20250108) == ["ZZZ"]
     found = store.day_volumes("AAA", 20250102, 20250103)
     assert [(one.date, float(one.minutes[330])) for one in found] == [(20250102, 6), (20250103, 8)]
     assert not found[0].regular_only and found[0].minutes.sum() == 6

@@ -77,8 +77,9 @@ def _company() -> list[Metric]:
                "How often the float was traded today", SAME, inputs=("vol_all", "float"),
                reach=THE_DATE),
         Metric("split_suspect", "flag",
-               "1 if the date's first price / C1 is the ratio of a split within 1 %, else 0; while "
-               "it is 1, C1 and all that comes from the daily history are unknown",
+               "1 if the date's first price / C1 is the ratio of a split (2 or 3 within 1 %, 4 and "
+               "more within 5 %, and their inverses), else 0; while it is 1, C1 and all that comes "
+               "from the daily history are unknown",
                f"C1 is not known, or {NO_LAST}", REFERENCE,
                "The gap looks like a split nobody told of", SAME, inputs=("prev_close",)),
     ]  # fmt: skip
