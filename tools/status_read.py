@@ -31,6 +31,7 @@ COUNTERS = {
     "malformed_rows": "rows_malformed_total",
     "errors": "errors_total",
     "websocket_connections": "websocket_connections",
+    "splits_suspected": "splits_suspected",
 }
 
 

@@ -15,7 +15,7 @@ from engine.domain.records import LANE_END, R_BAR_INDEX
 from engine.domain.session_clock import day_time
 from engine.domain.tables import CELL_SLOTS, EngineTables
 from engine.metrics.columns import MetricColumns
-from engine.metrics.registry import REACH
+from engine.metrics.registry import COLUMN, REACH
 from engine.rules.bits_nb import WORD_BITS
 from engine.rules.evaluator import Evaluator, Moment
 from engine.scan.across import Across, sources
@@ -36,6 +36,8 @@ from engine.scan.scope import Scope
 from engine.scan.versions import Versions
 from shm.fences import read_word, write_word
 from shm.words import WORD_STRIDE
+
+_SUSPECT = COLUMN["split_suspect"]
 
 
 class Rules(NamedTuple):
@@ -128,6 +130,11 @@ class ScanStage:
     def symbols(self) -> int:
         """Admitted symbols of the slice."""
         return self.scope.count
+
+    def splits_suspected(self, n: int) -> int:
+        """Symbols of the slice whose first price looks like a split, in cycle n, the newest one."""
+        column = self.tables.scan.columns[n & 1, _SUSPECT, self.first : self.end]
+        return int((column == 1.0).sum())
 
     def recover(self) -> None:
         """Take up the state in the tables: a fresh start and the successor of a killed worker."""

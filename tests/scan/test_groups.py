@@ -3,6 +3,7 @@
 import pytest
 
 from engine.domain.levels import group_code
+from engine.rules.model import Rule
 from engine.rules.validate import read_rule
 from tests.scan.world import SECOND_NS, START_NS, Symbol, World
 
@@ -11,7 +12,7 @@ EXCHANGES = {"A": "NYSE", "B": "NASDAQ", "C": "NYSE", "D": ""}
 LISTS = {"A": ("mine",), "B": ("mine", "yours"), "C": (), "D": ("yours",)}
 
 
-def rule(ident: str, where: str, **universe: object):  # type: ignore[no-untyped-def]
+def rule(ident: str, where: str, **universe: object) -> Rule:
     document = {"id": ident, "name": ident, "where": where, "cooldown_sec": 0}
     return read_rule(document | ({"universe": universe} if universe else {}))
 
@@ -29,8 +30,8 @@ def world(workers: int = 1) -> World:
     return made
 
 
-def fired(made: World, *rules, cycles: int = 1, **values: float) -> set[str]:  # type: ignore[no-untyped-def]
-    made.use(list(rules))
+def fired(made: World, told: Rule, cycles: int = 1, **values: float) -> set[str]:
+    made.use([told])
     symbols = {
         ticker: Symbol({"last": values.get(ticker, 1.0)}) for ticker in SECTORS
     }
