@@ -44,9 +44,9 @@ unknown.
 **Reference data**: what daily bars, usual volumes, floats and sectors rest on and when they are
 unknown stands in [reference-data.md](reference-data.md).
 
-**Corrections and cancels** rebuild highs, lows, opening ranges, pullbacks and the largest print from
-recent trades; where those do not reach back, sums change and extremes stay. `n_hod` and `n_lod`
-count what was printed.
+**Corrections and cancels** rebuild highs, lows, opening ranges, pullbacks and the largest print
+from recent trades; where those do not reach back, sums change and extremes stay. `n_hod` and
+`n_lod` count what was printed.
 
 **Mirror**: what stands for the metric when a rule for rising prices is turned into one for falling
 prices; *unchanged* for what has no direction, such as volume.

@@ -26,6 +26,6 @@ PLANNED: dict[str, str] = {
     **_names(_NEWS, "news_n_24h news_age_s"),
     **_names(_SIDES, "delta_1m delta_5m buy_pct_5m oddlot_pct trf_pct"),
     **_names(_STATUS, "limit_state_s halt_reason"),
-    **_names(_BARS, "stoch adx cci mfi roc supertrend linreg_slope consec_1m consec_5m"),
+    **_names(_BARS, "stoch adx cci mfi roc supertrend linreg_slope"),
     **_names(_DAYS, "days_since_higher"),
 }

@@ -230,10 +230,11 @@ class Symbol:
                 return t.price, math.nan if t.in_bar else t.size
         return math.nan, math.nan
 
-    def typical(self, minute: int) -> bool:
-        """Is volume of an imported bar in a minute?"""
-        parts = [t for t in self.trades if t.in_bar and t.bits & VOLUME]
-        return any(t.event_ns // MINUTE == minute for t in parts)
+    def typical(self, minute: int) -> bool | None:
+        """Is volume of an imported bar in a minute? None: there was, and all of it is cancelled."""
+        inside = [t for t in self.trades if t.event_ns // MINUTE == minute]
+        parts = [t for t in inside if t.in_bar and t.bits & VOLUME]
+        return None if parts and not any(t.alive for t in parts) else bool(parts)
 
     def regular(self) -> tuple[float, float]:
         """open_rth, close_rth."""

@@ -1,6 +1,6 @@
 """Metrics of real days against queries over the same files; skips where the files are not.
 
-TAPESCAN_TEST_DATA names the directory of the recordings, else it is `data` beside the sources.
+TAPESCAN_SAMPLES names the directory of the recordings, else it is `data` beside the sources.
 """
 
 import datetime
@@ -33,7 +33,7 @@ from tests.replay.market import calendar_dir
 
 pl = pytest.importorskip("polars", reason="polars is not installed")
 
-DATA = Path(os.environ.get("TAPESCAN_TEST_DATA", Path(__file__).parents[2] / "data"))
+DATA = Path(os.environ.get("TAPESCAN_SAMPLES", Path(__file__).parents[2] / "data"))
 MINUTES_2025, MINUTES_THIN = "bars_1m_av99_2025-01.csv.gz", "bars_1m_illiquid17_2024-01_02.csv.gz"
 SPLIT_DAYS, DAILY = "bars_1m_sp89_2025-11-12_11-14.csv.gz", "daily_all_us_close_volume.csv.gz"
 ADJUSTED = "daily_ohlcv_sp89_2025.csv.gz"
@@ -44,7 +44,7 @@ Values = dict[str, dict[str, float]]
 def file(name: str) -> Path:
     path = DATA / name
     if not path.is_file():
-        pytest.skip(f"{name} is not there: TAPESCAN_TEST_DATA names no directory that has it")
+        pytest.skip(f"{name} is not there: TAPESCAN_SAMPLES names no directory that has it")
     return path
 
 
