@@ -144,7 +144,9 @@ def _shared() -> None:
     tables.bar_ring.free()
     tables.cell.cells.valid(0)
     board = create_board(PrivateArena(), ["warm"])
-    Telemetry(board, SUPERVISOR).observe(HISTOGRAMS[0], 1)
+    telemetry = Telemetry(board, SUPERVISOR)
+    telemetry.observe(HISTOGRAMS[0], 1)
+    telemetry.observe_since(HISTOGRAMS[0], np.zeros(1, np.int64), 1)
 
 
 GROUPS: tuple[tuple[str, Callable[[], None]], ...] = (

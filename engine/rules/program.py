@@ -80,12 +80,15 @@ class Program:
             operands[of_column] >> op.KIND_BITS, stores, code.bound_col, code.unequal_col, carried,
             code.across[:, op.A_TO], sources,
         )  # fmt: skip
-        touched = (code.planes, code.repeats.reshape(-1), code.extras[:, op.X_TO])
-        return (
-            _highest(*read) < columns
-            and _highest(*touched, code.extras[:, op.X_FROM]) < planes
-            and _highest(code.row_slots) < rows
-        )
+        touched_planes, touched_rows = self.touched()
+        return _highest(*read) < columns and touched_planes <= planes and touched_rows <= rows
+
+    def touched(self) -> tuple[int, int]:
+        """(planes, rows): slots below these are all that the kernels touch."""
+        code = self.code
+        extras = code.extras[:, op.X_TO], code.extras[:, op.X_FROM]
+        planes = _highest(code.planes, code.repeats.reshape(-1), *extras)
+        return planes + 1, _highest(code.row_slots) + 1
 
 
 @dataclasses.dataclass(frozen=True)

@@ -136,6 +136,11 @@ class ScanStage:
         column = self.tables.scan.columns[n & 1, _SUSPECT, self.first : self.end]
         return int((column == 1.0).sum())
 
+    @property
+    def rules(self) -> int:
+        """Rules in force in the last cycle evaluated."""
+        return len(self.versions.rules)
+
     def recover(self) -> None:
         """Take up the state in the tables: a fresh start and the successor of a killed worker."""
         self._forget()

@@ -30,7 +30,8 @@ def expected(bars: list[tuple[int, float, float]], minutes: int, closed: int) ->
 @settings(max_examples=200 if SOAK else 20, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_runs_are_those_of_candles_made_from_all_bars(seed: int) -> None:
-    rng, player, bars = np.random.default_rng(seed), Player(2), [[], []]  # type: ignore[var-annotated]
+    rng, player = np.random.default_rng(seed), Player(2)
+    bars: list[list[tuple[int, float, float]]] = [[], []]
     gappy = float(rng.choice([0.05, 0.5, 0.9]))
 
     def prices() -> tuple[float, float, float, float]:
