@@ -94,3 +94,12 @@ def test_a_symbol_admitted_later_joins_its_group() -> None:
     for cycle in range(3, 6):
         found = made.fired(START_NS + cycle * SECOND_NS, symbols)
     assert found == [("r", "NEW")]
+
+
+def test_symbols_whose_gap_looks_like_a_split_are_counted_by_slice() -> None:
+    made = world(2)
+    suspects = {"A": 1.0, "B": 0.0, "C": 1.0, "D": float("nan")}
+    symbols = {ticker: Symbol({"split_suspect": value}) for ticker, value in suspects.items()}
+    made.use([rule("r", "split_suspect > 0")])
+    assert {ticker for _, ticker in made.fired(START_NS, symbols)} == {"A", "C"}
+    assert sum(stage.splits_suspected(made.n) for stage in made.stages) == 2
