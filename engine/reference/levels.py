@@ -107,19 +107,16 @@ def _volumes(out: np.ndarray, bars: np.ndarray, days: Days) -> None:
 
 
 def _closes(out: np.ndarray, bars: np.ndarray, days: Days) -> None:
-    for sessions in CLOSES_BACK:
-        at = np.flatnonzero(bars["date"] == days.back(sessions))
-        if len(at):
-            out[LEVEL[f"close_{sessions}d"]] = bars["close"][at[0]]
+    dates = np.array([days.back(sessions) for sessions in CLOSES_BACK])
+    for sessions, close in zip(CLOSES_BACK, _on(bars, dates).tolist(), strict=True):
+        out[LEVEL[f"close_{sessions}d"]] = close
     today = date_of(days.date)
     monday = today - datetime.timedelta(days=today.weekday())
     starts = {"week": monday, "month": today.replace(day=1), "year": today.replace(month=1, day=1)}
     for name, start in starts.items():
         number = start.year * 10_000 + start.month * 100 + start.day
         earlier = days.before[days.before < number]
-        at = np.flatnonzero(bars["date"] == (earlier[-1] if len(earlier) else 0))
-        if len(at):
-            out[LEVEL[f"close_{name}"]] = bars["close"][at[0]]
+        out[LEVEL[f"close_{name}"]] = _on(bars, earlier[-1:])[0] if len(earlier) else math.nan
 
 
 def _extremes(out: np.ndarray, bars: np.ndarray, days: Days) -> None:
@@ -196,7 +193,8 @@ def beta(bars: np.ndarray, benchmark: np.ndarray, days: Days) -> float:
 
 def _on(bars: np.ndarray, dates: np.ndarray) -> np.ndarray:
     """Closes on these dates, NaN where there is no bar."""
-    closes = np.full(len(dates), np.nan)
-    _, at, of = np.intersect1d(dates, bars["date"], return_indices=True)
-    closes[at] = bars["close"][of]
+    if not len(bars):
+        return np.full(len(dates), np.nan)
+    at = np.minimum(np.searchsorted(bars["date"], dates), len(bars) - 1)
+    closes: np.ndarray = np.where(bars["date"][at] == dates, bars["close"][at], np.nan)
     return closes

@@ -112,11 +112,11 @@ class SqliteReferenceReader:
             "SELECT date, open, high, low, close, volume FROM daily "
             "WHERE symbol = (SELECT symbol FROM symbol WHERE ticker = ?) AND date < ? ORDER BY date"
         )
-        rows = [
-            (date, *(_nan(value) for value in values))
-            for date, *values in self._rows(sql, (ticker, before))
-        ]
-        return np.array(rows, DAILY)
+        rows = np.array(self._rows(sql, (ticker, before)), np.float64)  # NULL becomes NaN
+        bars = np.zeros(len(rows), DAILY)
+        for column, name in enumerate(DAILY.names or ()):
+            bars[name] = rows[:, column] if len(rows) else 0
+        return bars
 
     def day_volumes(self, ticker: str, first: int, last: int) -> list[DayVolume]:
         """See ReferenceReader.day_volumes."""
