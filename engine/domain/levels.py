@@ -7,6 +7,7 @@ import numpy as np
 
 ADV_SESSIONS = (5, 10, 20, 30, 63)
 CLOSES_BACK = (2, 3, 5, 10, 20, 60, 250)
+STEPS, STEP_SESSIONS = 16, 252  # of the highs and lows before, and how far back they go
 
 # Prices are adjusted for splits as of the session date, volumes and shares with them.
 LEVELS: tuple[str, ...] = (
@@ -28,6 +29,12 @@ LEVELS: tuple[str, ...] = (
     "shares",
     "float",
     "beta60",        # slope of 60 daily returns against those of BENCHMARK
+    # Steps back from the session before: each the next higher high (lower low), and how many
+    # sessions ago; the sessions before a missing one are not looked at.
+    *(f"high_step_{k}" for k in range(STEPS)),
+    *(f"high_step_{k}_ago" for k in range(STEPS)),
+    *(f"low_step_{k}" for k in range(STEPS)),
+    *(f"low_step_{k}_ago" for k in range(STEPS)),
     "sessions_all",  # sessions in the baseline that tell of all hours
     "sessions_rth",
 )  # fmt: skip

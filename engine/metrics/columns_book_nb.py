@@ -16,6 +16,7 @@ from engine.domain.levels import (
     LEVEL,
     SPLIT_RATIOS,
     SPLIT_TOLERANCES,
+    STEPS,
 )
 from engine.metrics.entries.daily import RELATIVE, SINCE
 from engine.metrics.entries.usual import (
@@ -43,6 +44,9 @@ C_TOD, C_TOD_RTH = COLUMN["rvol_tod"], COLUMN["rvol_tod_rth"]
 C_PM_RVOL, C_PROJECTED = COLUMN["pm_rvol"], COLUMN["proj_vol"]
 C_VOL_MINUTES, C_BURST = COLUMN[f"vol_{VOLUME_MINUTES}m"], COLUMN["vol_burst"]
 C_VOL_1M, C_VOL_5M, C_BETA = COLUMN["vol_1m"], COLUMN["vol_5m"], COLUMN["beta60"]
+C_HIGHER, C_LOWER = COLUMN["days_since_higher"], COLUMN["days_since_lower"]
+L_HIGH, L_HIGH_AGO = LEVEL["high_step_0"], LEVEL["high_step_0_ago"]
+L_LOW, L_LOW_AGO = LEVEL["low_step_0"], LEVEL["low_step_0_ago"]
 L_ALL, L_RTH = LEVEL["sessions_all"], LEVEL["sessions_rth"]
 LAST_ROW = BASELINE_MINUTES - 1
 
@@ -136,6 +140,24 @@ def level_columns(levels, a, b, place, out):
             out[column, s] = change if base > 0.0 else np.nan
     for s in range(a, b):
         out[C_MKTCAP, s] = out[C_LAST, s] * out[C_SHARES, s]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def step_columns(levels, a, b, place, out):
+    """How many sessions ago a high lay above the price, a low below it."""
+    for s in range(a, b):
+        at, last, higher, lower = place[s - a] - 1, out[C_LAST, s], np.nan, np.nan
+        for k in range(STEPS if at >= 0 and last > 0.0 else 0):
+            price = levels[L_HIGH + k, at]
+            if not price <= last:
+                higher = levels[L_HIGH_AGO + k, at]
+                break
+        for k in range(STEPS if at >= 0 and last > 0.0 else 0):
+            price = levels[L_LOW + k, at]
+            if not price >= last:
+                lower = levels[L_LOW_AGO + k, at]
+                break
+        out[C_HIGHER, s], out[C_LOWER, s] = higher, lower
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -10,6 +10,7 @@ from engine.metrics.columns_book_nb import (
     level_columns,
     minute_volume_columns,
     reference_columns,
+    step_columns,
     strength_columns,
     usual_columns,
 )
@@ -290,6 +291,7 @@ def compute_columns(
         extreme_columns(rows_f, rows_i, a, b, out)
         reference_columns(rows_f, known, a, b, place, out)
         level_columns(known.levels, a, b, place, out)
+        step_columns(known.levels, a, b, place, out)
         spread_columns(rows_f, a, b, out)
         status_columns(rows_i, known.reference_i, t_ns, a, b, out)
         for i in range(INDICATORS):

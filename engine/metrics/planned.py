@@ -9,7 +9,6 @@ _NEWS = "needs a news feed, which this release does not read"
 _SIDES = "needs trades signed by the quote, which this release does not keep"
 _STATUS = "needs limit-state messages and reason codes, which feeds do not give alike"
 _BARS = "is an indicator this release does not compute"
-_DAYS = "needs every high of past sessions at once, which this release does not keep"
 
 
 def _names(reason: str, text: str) -> dict[str, str]:
@@ -27,5 +26,4 @@ PLANNED: dict[str, str] = {
     **_names(_SIDES, "delta_1m delta_5m buy_pct_5m oddlot_pct trf_pct"),
     **_names(_STATUS, "limit_state_s halt_reason"),
     **_names(_BARS, "stoch adx cci mfi roc supertrend linreg_slope"),
-    **_names(_DAYS, "days_since_higher"),
 }

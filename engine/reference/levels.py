@@ -14,6 +14,8 @@ from engine.domain.levels import (
     LEVELS,
     SSR_FALL,
     SSR_ROUNDING,
+    STEP_SESSIONS,
+    STEPS,
     looks_like_split,
 )
 from engine.domain.market_hours import date_of
@@ -87,6 +89,7 @@ def levels_of(bars: np.ndarray, days: Days) -> np.ndarray:
     _extremes(out, bars, days)
     if int(bars["date"][-1]) == days.back(1):
         _session_before(out, bars, days)
+        _steps(out, bars, days)
     return out
 
 
@@ -142,6 +145,22 @@ def _session_before(out: np.ndarray, bars: np.ndarray, days: Days) -> None:
     if len(bars) > 1 and int(bars["date"][-2]) == days.back(2) and not math.isnan(high):
         inside = high <= bars["high"][-2] and low >= bars["low"][-2]
         out[LEVEL["inside_day"]] = math.nan if math.isnan(bars["high"][-2]) else float(inside)
+
+
+def _steps(out: np.ndarray, bars: np.ndarray, days: Days) -> None:
+    """Highs above all later ones, and lows below, back to the first session without a bar."""
+    count = min(len(bars), len(days.before), STEP_SESSIONS)
+    newest_first = bars[::-1][:count]
+    together = newest_first["date"] == days.before[::-1][:count]
+    for name, sign in (("high", 1.0), ("low", -1.0)):
+        values = sign * newest_first[name]
+        holes = np.flatnonzero(~together | np.isnan(values))
+        values = values[: holes[0]] if len(holes) else values
+        best = np.maximum.accumulate(values)
+        at = np.flatnonzero(np.diff(best, prepend=-np.inf) > 0)[:STEPS]
+        first, ago = LEVEL[f"{name}_step_0"], LEVEL[f"{name}_step_0_ago"]
+        out[first : first + len(at)] = newest_first[name][at]
+        out[ago : ago + len(at)] = at + 1
 
 
 def previous_close(bars: np.ndarray, days: Days) -> float:

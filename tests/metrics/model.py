@@ -171,6 +171,11 @@ def daily(v: View, m: dict[str, float]) -> dict[str, float]:
     for name, level in (("pdh", "pdh"), ("pdl", "pdl"), ("pivot", "pivot"), ("52wh", "high_52w"),
                         ("52wl", "low_52w"), ("ath", "ath")):  # fmt: skip
         out[f"dist_{name}_pct"] = percent(last, out[level])
+    for name, which, sign in (("higher", "high", 1), ("lower", "low", -1)):
+        steps = [(levels.get(f"{which}_step_{k}", NAN), levels.get(f"{which}_step_{k}_ago", NAN))
+                 for k in range(16)]  # fmt: skip
+        beyond = [ago for price, ago in steps if not sign * price <= sign * last]
+        out[f"days_since_{name}"] = beyond[0] if beyond and last > 0 else NAN
     out["pos_prev"] = position(last, out["pdl"], out["pdh"], 100)
     out["pos_52w"] = position(last, out["low_52w"], out["high_52w"], 100)
     out["mktcap"] = last * out["shares"]

@@ -284,6 +284,9 @@ def test_an_adjusted_history_agrees_with_adjusted_bars(stores: Callable[[str], P
         "inside_day": float(high[-1] <= high[-2] and low[-1] >= low[-2]),
         "high_52w": math.nan, "chg_250d_pct": math.nan,
     }  # fmt: skip
+    lows = low.to_list()[::-1][:7]  # since the missing session
+    lower = [ago for ago, price in enumerate(lows, 1) if price < last]
+    want |= {"days_since_higher": 1, "days_since_lower": lower[0] if lower else math.nan}
     agree(found, want, "NFLX")
     talib = pytest.importorskip("talib", reason="TA-Lib is not installed")
     close = days["close"].to_numpy()

@@ -88,6 +88,27 @@ def test_levels_equal_what_plain_loops_say(seed: int) -> None:
     assert previous_close(bars, DAYS) == last["close"]
 
 
+def test_steps_are_the_highs_above_all_later_ones_back_to_a_missing_session() -> None:
+    for seed in range(10):
+        bars = some_bars(seed)
+        hole = 60 + 7 * seed  # sessions back
+        bars = np.delete(bars, 400 - hole)
+        levels = levels_of(bars, DAYS)
+        for name, better in (("high", max), ("low", min)):
+            steps, best = [], math.nan
+            for ago in range(1, hole):
+                price = float(bars[name][-ago])
+                if math.isnan(best) or better(price, best) != best:
+                    steps.append((price, float(ago)))
+                    best = price
+            for k in range(16):
+                got = levels[LEVEL[f"{name}_step_{k}"]], levels[LEVEL[f"{name}_step_{k}_ago"]]
+                if k < len(steps):
+                    assert got == steps[k], (seed, name, k)
+                else:
+                    assert np.isnan(got).all()
+
+
 @pytest.mark.parametrize("count", [15, 16, 40, 252])
 def test_the_daily_atr_is_that_of_ta_lib(count: int) -> None:
     bars = some_bars(3, count)

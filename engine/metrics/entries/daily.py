@@ -1,6 +1,6 @@
 """Metrics against official daily bars: yesterday, earlier closes, extremes of the year."""
 
-from engine.domain.levels import ADV_SESSIONS, CLOSES_BACK
+from engine.domain.levels import ADV_SESSIONS, CLOSES_BACK, STEP_SESSIONS, STEPS
 from engine.metrics.entries.quotes import NO_LAST
 from engine.metrics.entry import HISTORY, REFERENCE, ROW, SAME, Metric, section
 from engine.metrics.reach import SECONDS, THE_DATE, Reach
@@ -104,6 +104,21 @@ def _extremes() -> list[Metric]:
     ]  # fmt: skip
 
 
+def _steps() -> list[Metric]:
+    unknown = (
+        f"{NO_LAST}; none of the last {STEP_SESSIONS} sessions, back to the first without a bar, had "
+        f"one; more than {STEPS} ever more extreme ones lie between; {UNKNOWN}"
+    )
+    return [
+        Metric("days_since_higher", "count", "sessions since a daily high above P, 1 is yesterday",
+               unknown, REFERENCE, "Sessions since the price was higher", "days_since_lower",
+               up=True, inputs=("last", "daily bars")),
+        Metric("days_since_lower", "count", "sessions since a daily low below P, 1 is yesterday",
+               unknown, REFERENCE, "Sessions since the price was lower", "days_since_higher",
+               up=False, inputs=("last", "daily bars")),
+    ]  # fmt: skip
+
+
 def _relative() -> list[Metric]:
     entries = [
         _level("beta60", "slope of 60 daily returns against those of SPY", "Beta to SPY", SAME,
@@ -125,5 +140,6 @@ ENTRIES = (
     *section("Average day", _volumes()),
     *section("Change over days", _changes()),
     *section("52 weeks", _extremes()),
+    *section("Days since", _steps()),
     *section("Relative strength", _relative()),
 )
