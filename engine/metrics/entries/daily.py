@@ -106,8 +106,8 @@ def _extremes() -> list[Metric]:
 
 def _steps() -> list[Metric]:
     unknown = (
-        f"{NO_LAST}; none of the last {STEP_SESSIONS} sessions, back to the first without a bar, had "
-        f"one; more than {STEPS} ever more extreme ones lie between; {UNKNOWN}"
+        f"{NO_LAST}; none of the last {STEP_SESSIONS} sessions, back to the first without a bar, "
+        f"had one; more than {STEPS} ever more extreme ones lie between; {UNKNOWN}"
     )
     return [
         Metric("days_since_higher", "count", "sessions since a daily high above P, 1 is yesterday",
