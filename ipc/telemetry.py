@@ -109,6 +109,8 @@ SERIES: tuple[Series, ...] = (
     Series("last_tick_timestamp", "gauge", "ns", "Exchange time of the newest tick applied.", ()),
     Series("clock_skew_seconds", "gauge", "ns", "Wall clock less engine time of a live stream.",
            ()),
+    Series("splits_suspected", "gauge", "symbols",
+           "Symbols whose first price of the date looks like a split nobody told of.", ("scan",)),
     Series("rules_version", "gauge", "version", "Version of the rules in force.", ("bars",)),
     Series("rules_active", "gauge", "rules", "Rules in force.", ("scan",)),
 )

@@ -29,6 +29,8 @@ COMMANDS = {
     "config": "tools.cli_config:config",
     "reload": "tools.cli_reload:reload",
     "rules": "tools.cli_rules:rules",
+    "symbols": "tools.cli_symbols:symbols",
+    "history": "tools.cli_history:history",
     "backtest": "tools.cli_backtest:backtest",
     "tape": "tools.cli_tape:tape",
     "bench": "tools.cli_bench:bench",

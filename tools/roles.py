@@ -40,12 +40,12 @@ _ELSEWHERE = () if Path.cwd() == Path(__file__).resolve().parent.parent else ("-
 _BOARD = ("board_state", "board_counters", "board_histograms")
 _HISTORY = (
     "bars", "second_price", "second_volume", "second_stamp", "minute_price", "minute_stamp",
-    "session_volume", "session_stamp", "pool",
+    "session_volume", "session_stamp", "second_trades", "trades_stamp", "pool",
 )  # fmt: skip
 _BARS = (
     "ticks_ctl", "decisions_ctl", "decisions_data", "bar_ring_ctl", "bar_ring_data", "clock",
-    "cells_ctl", "cell_rows", "cell_heads", "cell_events", "names_ctl", "names_raw", "closes",
-    *_HISTORY,
+    "cells_ctl", "cell_rows", "cell_heads", "cell_events", "names_ctl", "names_raw",
+    "reference", "closes", *_HISTORY,
 )  # fmt: skip
 _INDICATORS = (
     "indicator_words", "indicator_state", "indicator_values", "indicator_closes",

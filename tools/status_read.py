@@ -32,6 +32,7 @@ COUNTERS = {
     "malformed_rows": "rows_malformed_total",
     "errors": "errors_total",
     "websocket_connections": "websocket_connections",
+    "splits_suspected": "splits_suspected",
 }
 
 

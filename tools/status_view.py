@@ -85,6 +85,7 @@ def _facts(status: dict[str, Any]) -> list[tuple[str, str | None]]:
         ("tick to alert", _quantiles(latency.get("tick_to_alert"))),
         ("ring depth", None if depth is None else _depths(depth)),
         ("errors", _number(status.get("errors"))),
+        ("split suspects", _number(status.get("splits_suspected") or None)),
         ("data", status["data_dir"]),
     ]
 

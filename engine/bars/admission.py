@@ -3,7 +3,13 @@
 import numpy as np
 
 from engine.bars.errors import BarsError
-from engine.domain.records import TICK_ADMIT
+from engine.domain.levels import LEVEL
+from engine.domain.records import (
+    BLOCK_SHARE_OF_ADV,
+    BLOCK_SHARES,
+    TICK_ADMIT,
+    unknown_reference,
+)
 from engine.domain.sizes import Sizes
 from engine.domain.tables import EngineTables
 from shm.names import Names
@@ -33,6 +39,12 @@ def place(counts: np.ndarray, sizes: Sizes) -> int | None:
     return symbol
 
 
+def block_shares(adv: np.ndarray) -> np.ndarray:
+    """Shares from which on a trade is a block, for the mean daily volumes `adv` (NaN unknown)."""
+    shares: np.ndarray = np.fmax(BLOCK_SHARES, BLOCK_SHARE_OF_ADV * adv)
+    return shares
+
+
 def count_by_slice(names: Names, sizes: Sizes) -> np.ndarray:
     """int64[64] named symbols per slice; BarsError if a slice has a hole before a name."""
     taken = np.asarray(names.raw) != b""
@@ -57,6 +69,7 @@ class SymbolMap:
         self._tables = tables
         self._ids: dict[str, int] = {}
         self.idmap = np.full((tables.sizes.feeds, tables.sizes.rows), UNKNOWN, np.int32)
+        self._book: dict[bytes, int] = {}
 
     def rebuild(self, counts: np.ndarray) -> None:
         """Read the tables again; names beyond `counts` belong to a cycle that never was: freed."""
@@ -69,6 +82,7 @@ class SymbolMap:
                     break
                 tables.names.set(start + local, "")
         self._ids = {ticker: symbol for symbol, ticker in tables.names.all()}
+        self._book = {name: place for place, name in enumerate(tables.book.names.tolist()) if name}
         self.idmap.fill(UNKNOWN)
         for feed, names in enumerate(tables.feed_names):
             for number, ticker in names.all():
@@ -103,5 +117,19 @@ class SymbolMap:
                 return False
             self._tables.names.set(symbol, ticker)
             self._ids[ticker] = symbol
+            self._look_up(symbol, ticker)
         self.idmap[feed, number] = symbol
         return True
+
+    def _look_up(self, symbol: int, ticker: str) -> None:
+        """What the book says of a ticker becomes that of its symbol, in place: a cycle that is done
+        again writes the same."""
+        place = self._book.get(ticker.encode(), -1)
+        told = self._tables.book.reference[place : place + 1]
+        self._tables.reference[symbol] = (told if place >= 0 else unknown_reference(1))[0]
+
+    def block_shares(self, symbol: int) -> float:
+        """See `block_shares`, of one symbol."""
+        place = int(self._tables.reference["place"][symbol]) - 1
+        adv = self._tables.book.levels[LEVEL["adv_20"], place] if place >= 0 else np.nan
+        return float(block_shares(np.array([adv]))[0])

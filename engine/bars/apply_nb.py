@@ -29,7 +29,7 @@ from engine.bars.layout import (
     POOL_LATE,
     R_SEEN,
 )
-from engine.bars.pool_nb import amend, pool_put, session_of
+from engine.bars.pool_nb import amend, opening_part, pool_put, session_of
 from engine.bars.prefetch import prefetch
 from engine.domain.records import (
     B_CLOSE,
@@ -39,6 +39,7 @@ from engine.domain.records import (
     B_PV,
     B_TRADES_FLAGS,
     B_VOLUME,
+    BLOCK_USD,
     COND_BAR,
     COND_EXTENDED,
     COND_HILO,
@@ -51,6 +52,7 @@ from engine.domain.records import (
     FLAG_TYPICAL,
     GAP_BAR_SHIFT,
     GAP_SECOND,
+    HOT_WORDS,
     NS_PER_MINUTE,
     NS_PER_SECOND,
     O_CLOSE,
@@ -63,6 +65,7 @@ from engine.domain.records import (
     O_TRADES,
     O_VOLUME,
     OPEN_WORDS,
+    OPENING_MINUTES,
     OUTSIDE,
     R_ASK,
     R_ASK_SIZE,
@@ -70,26 +73,41 @@ from engine.domain.records import (
     R_BID,
     R_BID_SIZE,
     R_BLIND,
+    R_BLOCK_SHARES,
+    R_BLOCKS,
+    R_BLOCKS_USD,
     R_CLOSE_RTH,
     R_CUMULATIVE,
     R_FINAL_MINUTE,
+    R_FIRST,
     R_GAP,
+    R_HALT_EVENT,
     R_HALT_REASON,
     R_HALTED,
+    R_HALTS,
     R_HIGH,
+    R_HIGH_BEFORE,
     R_HIGH_EVENT,
     R_LAST,
     R_LAST_EVENT,
     R_LAST_SIZE,
     R_LOW,
+    R_LOW_BEFORE,
     R_LOW_EVENT,
     R_LULD_LOWER,
     R_LULD_UPPER,
+    R_MAX_PRINT,
     R_MINUTES,
+    R_NEW_HIGHS,
+    R_NEW_LOWS,
     R_OPEN_RTH,
+    R_OPENING_HIGH,
+    R_OPENING_LOW,
     R_POOL_HEAD,
+    R_PPV,
     R_PV,
     R_QUOTE_EVENT,
+    R_RESUME_EVENT,
     R_STATUS_EVENT,
     R_TICK_EVENT,
     R_TICK_RECV,
@@ -112,6 +130,7 @@ from engine.domain.records import (
 )
 
 TRADE_BITS = COND_LAST | COND_HILO | COND_VOLUME | COND_BAR
+OPENING_NS = OPENING_MINUTES[-1] * NS_PER_MINUTE
 AHEAD = 8  # ticks; far enough for a row to come from the last-level cache
 UNKNOWN, TOO_EARLY, NO_TIME = -1, -2, -3  # instead of a symbol id
 NEVER = np.iinfo(np.int64).max
@@ -238,6 +257,61 @@ def open_trade(w, s, tick):
 
 
 @njit(cache=True, nogil=True)
+def set_halted(rows_i, s, halted, event_ns):
+    """Trading of symbol s is halted, or goes on; a halt that is told again is still the same."""
+    if halted and rows_i[s, R_HALTED] == 0:
+        rows_i[s, R_HALTS] += 1
+        rows_i[s, R_HALT_EVENT] = event_ns
+    elif not halted and rows_i[s, R_HALTED] != 0:
+        rows_i[s, R_RESUME_EVENT] = event_ns
+    rows_i[s, R_HALTED] = 1 if halted else 0
+
+
+@njit(cache=True, nogil=True)
+def new_extreme(rows_f, rows_i, r, session, a, event_ns):
+    """A trade outside the range of a session of the row at word r. In regular hours a new high or
+    low is counted once an exchange second, the first trade of the day not at all, and the other
+    extreme so far is remembered with it."""
+    h = r + session
+    high, low = rows_f[h + R_HIGH], rows_f[h + R_LOW]
+    second = event_ns // NS_PER_SECOND
+    if not a <= high:
+        if session == RTH:
+            again = np.isnan(high) or rows_i[h + R_HIGH_EVENT] // NS_PER_SECOND == second
+            rows_i[r + R_NEW_HIGHS] += 0 if again else 1
+            rows_f[r + R_LOW_BEFORE] = a if np.isnan(low) else low
+        rows_f[h + R_HIGH] = a
+        rows_i[h + R_HIGH_EVENT] = event_ns
+    if not a >= low:
+        if session == RTH:
+            again = np.isnan(low) or rows_i[h + R_LOW_EVENT] // NS_PER_SECOND == second
+            rows_i[r + R_NEW_LOWS] += 0 if again else 1
+            rows_f[r + R_HIGH_BEFORE] = a if np.isnan(high) else high
+        rows_f[h + R_LOW] = a
+        rows_i[h + R_LOW_EVENT] = event_ns
+
+
+@njit(cache=True, nogil=True)
+def widen(rows_f, high, low, a):
+    """Words `high` and `low` of the flat rows, so that they hold the price a."""
+    if not a <= rows_f[high]:
+        rows_f[high] = a
+    if not a >= rows_f[low]:
+        rows_f[low] = a
+
+
+@njit(cache=True, nogil=True)
+def note_print(rows_f, rows_i, r, b, usd):
+    """A trade of b shares for usd that is the largest of the date or at least as large as a
+    block."""
+    if not usd <= rows_f[r + R_MAX_PRINT]:
+        rows_f[r + R_MAX_PRINT] = usd
+    if b >= rows_f[r + R_BLOCK_SHARES] and usd >= BLOCK_USD:
+        rows_i[r + R_BLOCKS] += 1
+        rows_f[r + R_BLOCKS_USD] += usd
+
+
+@njit(cache=True, nogil=True)
 def apply_kind(w, s, tick):
     """A rare tick of symbol s by its kind; False: an impossible value."""
     kind = tick.kind
@@ -250,7 +324,7 @@ def apply_kind(w, s, tick):
     elif kind == TICK_STATUS:
         if tick.n1 > STATUS_QUOTE_RESUME:
             return False
-        w.rows_i[s, R_HALTED] = 0 if tick.n1 == STATUS_TRADING else 1
+        set_halted(w.rows_i, s, tick.n1 != STATUS_TRADING, tick.event_ns)
         w.rows_i[s, R_HALT_REASON] = tick.n2
         w.rows_i[s, R_STATUS_EVENT] = tick.event_ns
     elif kind == TICK_LULD:
@@ -333,7 +407,7 @@ def apply_run(rows_f, rows_i, pool, c, data, f, at, end, newest, bound, idmap, l
         if 0 <= ahead.sym < numbers:
             row = np.int64(idmap[f, ahead.sym]) * ROW_WORDS
             if row >= 0:
-                for word in range(0, ROW_WORDS if ahead.kind == TICK_TRADE else 16, 8):
+                for word in range(0, HOT_WORDS if ahead.kind == TICK_TRADE else 16, 8):
                     prefetch(rows_i, row + word)
         tick = data[f, at & mask]
         number, event_ns, a, b = tick.sym, tick.event_ns, tick.a, tick.b
@@ -374,6 +448,8 @@ def apply_run(rows_f, rows_i, pool, c, data, f, at, end, newest, bound, idmap, l
                     o = r + NEWER if older >= 0 else r + R_MINUTES
                     fresh_minute(rows_f, rows_i, r, o, minute)
             if bits & COND_LAST:
+                if rows_i[r + R_SEEN] == 0:
+                    rows_f[r + R_FIRST] = a
                 rows_f[r + R_LAST] = a
                 rows_f[r + R_LAST_SIZE] = np.nan if bits & COND_BAR else b
                 rows_i[r + R_LAST_EVENT] = event_ns
@@ -385,27 +461,28 @@ def apply_run(rows_f, rows_i, pool, c, data, f, at, end, newest, bound, idmap, l
                     rows_f[h + R_PV] += a * b
                     rows_i[h + R_TRADES] += 1
                     rows_f[r + R_CUMULATIVE] += b
-                if bits & COND_HILO:
-                    if not a <= rows_f[h + R_HIGH]:
-                        rows_f[h + R_HIGH] = a
-                        rows_i[h + R_HIGH_EVENT] = event_ns
-                    if not a >= rows_f[h + R_LOW]:
-                        rows_f[h + R_LOW] = a
-                        rows_i[h + R_LOW_EVENT] = event_ns
-                if session == RTH and bits & COND_LAST:
-                    if np.isnan(rows_f[r + R_OPEN_RTH]):
-                        rows_f[r + R_OPEN_RTH] = a
-                    rows_f[r + R_CLOSE_RTH] = a
+                    large = a * b >= BLOCK_USD or not a * b <= rows_f[r + R_MAX_PRINT]
+                    if large and bits & COND_BAR == 0:
+                        note_print(rows_f, rows_i, r, b, a * b)
+                if bits & COND_HILO and not rows_f[h + R_LOW] <= a <= rows_f[h + R_HIGH]:
+                    new_extreme(rows_f, rows_i, r, session, a, event_ns)
+                if session == RTH:
+                    if bits & COND_LAST:
+                        if np.isnan(rows_f[r + R_OPEN_RTH]):
+                            rows_f[r + R_OPEN_RTH] = a
+                        rows_f[r + R_CLOSE_RTH] = a
+                    if bits & COND_VOLUME:
+                        rows_f[r + R_PPV] += a * a * b
+                    if bits & COND_HILO and event_ns < open_ns + OPENING_NS:
+                        part = r + opening_part(event_ns - open_ns)
+                        widen(rows_f, part + R_OPENING_HIGH, part + R_OPENING_LOW, a)
                 if late == 0:
                     if bits & COND_LAST:
                         if np.isnan(rows_f[o + O_OPEN]):
                             rows_f[o + O_OPEN] = a
                         rows_f[o + O_CLOSE] = a
                     if bits & (COND_HILO | COND_LAST):
-                        if not a <= rows_f[o + O_HIGH]:
-                            rows_f[o + O_HIGH] = a
-                        if not a >= rows_f[o + O_LOW]:
-                            rows_f[o + O_LOW] = a
+                        widen(rows_f, o + O_HIGH, o + O_LOW, a)
                     if bits & COND_VOLUME:
                         rows_f[o + O_VOLUME] += b
                         rows_f[o + O_PV] += a * b

@@ -20,6 +20,12 @@ _UNKNOWN = (
     "luld_upper",
     "high",
     "low",
+    "max_print_usd",
+    "first",
+    "low_before_high",
+    "high_before_low",
+    "opening_high",
+    "opening_low",
 )
 _ZERO = (
     "quote_event_ns",
@@ -36,6 +42,14 @@ _ZERO = (
     "pool_head",
     "cumulative_volume",
     "spare",
+    "ppv",
+    "blocks",
+    "blocks_usd",
+    "new_highs",
+    "new_lows",
+    "halts",
+    "halt_event_ns",
+    "resume_event_ns",
 )
 
 
@@ -45,6 +59,7 @@ def empty_rows(count: int) -> np.ndarray:
     rows["last"] = np.nan
     rows["last_size"] = np.nan
     rows["final_minute"] = -1
+    rows["block_shares"] = records.BLOCK_SHARES
     _clear_session(rows)
     return rows
 
@@ -71,6 +86,7 @@ def roll_session(rows: np.ndarray, begin_ns: int) -> np.ndarray:
     closes: np.ndarray = rows["close_rth"].copy()
     _clear_session(rows)
     today = np.isfinite(rows["last"]) & (rows["last_event_ns"] >= begin_ns)
+    rows["first"][today] = rows["last"][today]
     rows.view(np.int64).reshape(len(rows), records.ROW_WORDS)[:, R_SEEN] = today
     return closes
 
@@ -119,8 +135,7 @@ def init_genesis(tables: EngineTables, rows: np.ndarray, head: np.ndarray | np.v
     for name, value in (("n", 0), ("event_count", 0), ("second", second), ("minute", minute)):
         cell.heads[0][name] = value
     unnamed = np.asarray(tables.names.raw) == b""
-    tables.reference["prev_close"][unnamed] = np.nan
-    tables.reference["atr14_day"][unnamed] = np.nan
+    tables.reference[unnamed] = records.unknown_reference(1)
     cell.cells.seal(0)
     whole_second = second * records.NS_PER_SECOND == t_ns
     whole_minute = minute * records.NS_PER_MINUTE == t_ns

@@ -36,17 +36,19 @@ def _due(before: int, now: int, slots: int) -> range:
 def _write_seconds(tables: EngineTables, due: range, before: np.ndarray) -> None:
     """Rows of several seconds with one state: gathered once, then copied."""
     history, seconds = tables.history, tables.sizes.seconds
-    first = due.start % seconds
+    first, short = due.start % seconds, tables.sizes.trade_seconds
+    counted = history.second_trades[due.start % short]
     for second in due:
-        slot = second % seconds
-        history.second_stamp[slot] = -1
+        slot, at = second % seconds, second % short
+        history.second_stamp[slot] = history.trades_stamp[at] = -1
         if slot == first:
             prices, volumes = history.second_price[slot], history.second_volume[slot]
-            write_second(*row_words(before), prices, volumes)
+            write_second(*row_words(before), prices, volumes, counted)
         else:
             history.second_price[slot] = history.second_price[first]
             history.second_volume[slot] = history.second_volume[first]
-        history.second_stamp[slot] = second
+            history.second_trades[at] = counted
+        history.second_stamp[slot] = history.trades_stamp[at] = second
 
 
 def _write_minute_price(tables: EngineTables, minute: int, rows: np.ndarray) -> None:

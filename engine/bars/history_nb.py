@@ -5,7 +5,7 @@ import numpy as np
 from numba import njit
 
 from engine.bars.layout import R_SEEN
-from engine.domain.records import B_MINUTE, E_BAR, E_SYM, R_CUMULATIVE, R_LAST
+from engine.domain.records import B_MINUTE, E_BAR, E_SYM, R_CUMULATIVE, R_LAST, R_TRADES
 
 BAR_WORDS = 8
 
@@ -26,9 +26,12 @@ def write_bars(ev_i, count, bars_i):
 
 
 @njit(cache=True, nogil=True)
-def write_second(rows_f, rows_i, prices, volumes):
-    """Both rows of a second in one pass: see `write_prices` and `write_volumes`."""
+def write_second(rows_f, rows_i, prices, volumes, trades):
+    """The rows of a second in one pass: see `write_prices` and `write_volumes`; trades:
+    uint32[rows], volume-eligible trades of the session date."""
     for s in range(rows_f.shape[0]):
+        counted = rows_i[s, R_TRADES] + rows_i[s, R_TRADES + 1] + rows_i[s, R_TRADES + 2]
+        trades[s] = np.uint32(counted & 0xFFFFFFFF)
         prices[s] = rows_f[s, R_LAST] if rows_i[s, R_SEEN] else np.nan
         volumes[s] = np.uint32(np.int64(rows_f[s, R_CUMULATIVE]) & 0xFFFFFFFF)
 

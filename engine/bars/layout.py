@@ -78,7 +78,7 @@ class Work(NamedTuple):
     pool: POOL_TRADE[pool_trades]. bars_f, bars_i: float64 and int64[history_bars, rows, 8], final
     bars as earlier cycles wrote them, only read. ev_f, ev_i: float64 and int64[bar_events, 12], the
     event list of this cycle. ev_prev: int32[bar_events], ev_head: int32[rows]: events of this cycle
-    by symbol, index + 1, 0 none. c: int64[C_WORDS]. sf, si: float64 and int64[2, 16], scratch.
+    by symbol, index + 1, 0 none. c: int64[C_WORDS]. sf, si: float64 and int64[2, SCRATCH].
     """
 
     rows_f: np.ndarray

@@ -28,6 +28,7 @@ from engine.domain.records import (
     AH,
     B_OPEN,
     B_TRADES_FLAGS,
+    BLOCK_USD,
     COND_BAR,
     COND_HILO,
     COND_LAST,
@@ -42,21 +43,32 @@ from engine.domain.records import (
     O_OPEN,
     O_TRADES,
     OPEN_WORDS,
+    OPENING_MINUTES,
     OUTSIDE,
     PM,
     R_APPROX,
+    R_BLOCK_SHARES,
+    R_BLOCKS,
+    R_BLOCKS_USD,
     R_CLOSE_RTH,
     R_CUMULATIVE,
+    R_FIRST,
     R_HIGH,
+    R_HIGH_BEFORE,
     R_HIGH_EVENT,
     R_LAST,
     R_LAST_EVENT,
     R_LAST_SIZE,
     R_LOW,
+    R_LOW_BEFORE,
     R_LOW_EVENT,
+    R_MAX_PRINT,
     R_MINUTES,
     R_OPEN_RTH,
+    R_OPENING_HIGH,
+    R_OPENING_LOW,
     R_POOL_HEAD,
+    R_PPV,
     R_PV,
     R_TRADES,
     R_VOLUME,
@@ -69,10 +81,15 @@ from engine.domain.records import (
 M_OPEN, M_HIGH, M_LOW, M_CLOSE, M_VOLUME = 0, 1, 2, 3, 4
 S_OPEN, S_HIGH, S_LOW, S_CLOSE, S_VOLUME = 5, 6, 7, 8, 9
 LAST_PRICE, LAST_SIZE, M_LATE_OPEN = 10, 11, 12
+PART_HIGH, PART_LOW, MAX_PRINT, FIRST_PRICE = 13, 14, 15, 16
 I_M_TRADES, I_S_TRADES, I_HIGH_EVENT, I_LOW_EVENT, I_LAST_EVENT = 0, 1, 2, 3, 4
 I_HIGH_KEY, I_LOW_KEY, I_LAST_KEY, I_M_OPEN, I_M_CLOSE = 5, 6, 7, 8, 9
 I_S_OPEN, I_S_CLOSE, I_LOST, I_M_LATE = 10, 11, 12, 13
+I_TRADES, I_FIRST_KEY = 14, 15
+SCRATCH = 17
 NO_KEY = -1
+NO_PART = -1
+PART_1, PART_2, PART_3, PART_4, PART_END = OPENING_MINUTES
 VOLUME_RTOL = 1e-9
 
 
@@ -84,6 +101,15 @@ def session_of(event_ns, start_ns, open_ns, close_ns, end_ns):
     if event_ns < close_ns:
         return RTH
     return AH if event_ns < end_ns else OUTSIDE
+
+
+@njit(cache=True, nogil=True)
+def opening_part(since_open_ns):
+    """Which part of the first hour holds an instant of regular hours, NO_PART after it."""
+    minute = since_open_ns // NS_PER_MINUTE
+    if minute >= PART_END:
+        return NO_PART
+    return (minute >= PART_1) + (minute >= PART_2) + (minute >= PART_3) + (minute >= PART_4)
 
 
 @njit(cache=True, nogil=True)
@@ -192,8 +218,52 @@ def _session_walk(f, i, bits, key, price, size, event_ns):
 
 
 @njit(cache=True, nogil=True)
-def walk(w, s, minute, session, k):
-    """Rebuild one minute, one session and the last price of symbol s into scratch row k."""
+def _date_walk(f, i, bits, key, price, size, inside):
+    """First price and largest print of the session date."""
+    if bits & COND_LAST and (i[I_FIRST_KEY] == NO_KEY or key < i[I_FIRST_KEY]):
+        i[I_FIRST_KEY] = key
+        f[FIRST_PRICE] = price
+    if bits & COND_VOLUME and inside:
+        i[I_TRADES] += 1
+        if bits & COND_BAR == 0 and not price * size <= f[MAX_PRINT]:
+            f[MAX_PRINT] = price * size
+
+
+@njit(cache=True, nogil=True)
+def _part_walk(f, bits, price):
+    """Extremes of a part of the first hour."""
+    if bits & COND_HILO:
+        if not price <= f[PART_HIGH]:
+            f[PART_HIGH] = price
+        if not price >= f[PART_LOW]:
+            f[PART_LOW] = price
+
+
+@njit(cache=True, nogil=True)
+def extreme_before(w, s, until, low):
+    """Lowest (highest) regular price of symbol s up to the trade with the key `until`, NaN none."""
+    floor, found = pool_floor(w.pool, w.c), np.nan
+    start_ns, open_ns, close_ns, end_ns = w.c[C_START], w.c[C_OPEN], w.c[C_CLOSE], w.c[C_END]
+    link = w.rows_i[s, R_POOL_HEAD]
+    while link > 0:
+        pos = link - 1
+        if pos < floor:
+            break
+        entry = w.pool[pos & (w.pool.shape[0] - 1)]
+        link = entry.prev
+        key = pos - (entry.cond >> POOL_SHIFT)
+        if entry.dead_n != 0 or key > until or entry.cond & COND_HILO == 0:
+            continue
+        if session_of(entry.event_ns, start_ns, open_ns, close_ns, end_ns) == RTH:
+            further = entry.price < found if low else entry.price > found
+            found = entry.price if further or np.isnan(found) else found
+    return found
+
+
+@njit(cache=True, nogil=True)
+def walk(w, s, minute, session, part, k):
+    """Rebuild one minute, one session, a part of the first hour and the last price of symbol s into
+    scratch row k."""
     f, i = w.sf[k], w.si[k]
     for word in range(f.shape[0]):
         f[word] = np.nan
@@ -202,6 +272,7 @@ def walk(w, s, minute, session, k):
     f[S_VOLUME] = 0.0
     i[I_M_TRADES] = 0
     i[I_S_TRADES] = 0
+    i[I_TRADES] = 0
     i[I_LOST] = 0
     i[I_HIGH_EVENT] = 0
     i[I_LOW_EVENT] = 0
@@ -226,8 +297,12 @@ def walk(w, s, minute, session, k):
             f[LAST_SIZE] = np.nan if bits & COND_BAR else entry.size
         if entry.event_ns // NS_PER_MINUTE == minute:
             _minute_walk(f, i, bits, key, entry.price, entry.size)
-        if session_of(entry.event_ns, start_ns, open_ns, close_ns, end_ns) == session:
+        held = session_of(entry.event_ns, start_ns, open_ns, close_ns, end_ns)
+        _date_walk(f, i, bits, key, entry.price, entry.size, held != OUTSIDE)
+        if held == session:
             _session_walk(f, i, bits, key, entry.price, entry.size, entry.event_ns)
+        if part != NO_PART and held == RTH and opening_part(entry.event_ns - open_ns) == part:
+            _part_walk(f, bits, entry.price)
     if i[I_M_OPEN] == NO_KEY:
         f[M_OPEN] = f[M_LATE_OPEN]
         f[M_CLOSE] = f[M_LATE_OPEN]
@@ -258,7 +333,46 @@ def _amend_last(w, s, key):
 
 
 @njit(cache=True, nogil=True)
-def _amend_session(w, s, session, bits, key, trades, size, value):
+def _amend_first_hour(w, s, session, part):
+    """What leans on the extremes of regular hours, once those are rebuilt."""
+    if session != RTH:
+        return
+    w.rows_f[s, R_LOW_BEFORE] = extreme_before(w, s, w.si[1, I_HIGH_KEY], True)
+    w.rows_f[s, R_HIGH_BEFORE] = extreme_before(w, s, w.si[1, I_LOW_KEY], False)
+    if part != NO_PART:
+        w.rows_f[s, R_OPENING_HIGH + part] = w.sf[1, PART_HIGH]
+        w.rows_f[s, R_OPENING_LOW + part] = w.sf[1, PART_LOW]
+
+
+@njit(cache=True, nogil=True)
+def _amend_date(w, s, session, old_usd):
+    """First price and largest print, from the pool if it holds every trade of the date; else the
+    first price stays, and the session is marked if the largest print may have been the old one.
+    Comes before the counts of the sessions are changed."""
+    counted = w.rows_i[s, R_TRADES] + w.rows_i[s, R_TRADES + 1] + w.rows_i[s, R_TRADES + 2]
+    if w.si[0, I_LOST] == 0 and w.si[0, I_TRADES] == counted:
+        w.rows_f[s, R_FIRST] = w.sf[1, FIRST_PRICE]
+        w.rows_f[s, R_MAX_PRINT] = w.sf[1, MAX_PRINT]
+    elif w.sf[1, MAX_PRINT] > w.rows_f[s, R_MAX_PRINT]:
+        w.rows_f[s, R_MAX_PRINT] = w.sf[1, MAX_PRINT]
+    elif session != OUTSIDE and old_usd >= w.rows_f[s, R_MAX_PRINT]:
+        w.rows_i[s, R_APPROX] |= 1 << session
+
+
+@njit(cache=True, nogil=True)
+def _amend_blocks(w, s, bits, price, size, sign):
+    """Take a volume trade into the sum of blocks (sign 1), or out of it (-1)."""
+    usd = price * size
+    block = size >= w.rows_f[s, R_BLOCK_SHARES] and usd >= BLOCK_USD
+    if block and bits & COND_VOLUME and bits & COND_BAR == 0:
+        w.rows_i[s, R_BLOCKS] += sign
+        w.rows_f[s, R_BLOCKS_USD] = (
+            w.rows_f[s, R_BLOCKS_USD] + sign * usd if w.rows_i[s, R_BLOCKS] else 0.0
+        )
+
+
+@njit(cache=True, nogil=True)
+def _amend_session(w, s, session, part, bits, key, trades, size, value):
     """Sums of a session by difference; extremes, open and close from the pool if it explains what
     stands there, else marked approximate."""
     complete = w.si[0, I_S_TRADES] == w.rows_i[s, R_TRADES + session] and _same_volume(
@@ -271,6 +385,7 @@ def _amend_session(w, s, session, bits, key, trades, size, value):
             w.rows_f[s, R_LOW + session] = w.sf[1, S_LOW]
             w.rows_i[s, R_HIGH_EVENT + session] = w.si[1, I_HIGH_EVENT]
             w.rows_i[s, R_LOW_EVENT + session] = w.si[1, I_LOW_EVENT]
+            _amend_first_hour(w, s, session, part)
         else:
             w.rows_i[s, R_APPROX] |= 1 << session
             w.c[C_APPROX] += 1
@@ -366,17 +481,25 @@ def amend(w, kind, s, ident, price, size):
     minute = event_ns // NS_PER_MINUTE
     c = w.c
     session = session_of(event_ns, c[C_START], c[C_OPEN], c[C_CLOSE], c[C_END])
-    walk(w, s, minute, session, 0)
+    part = opening_part(event_ns - c[C_OPEN]) if session == RTH else NO_PART
+    walk(w, s, minute, session, part, 0)
     entry.dead_n = w.c[C_N]
     trades, d_size, d_value = -1, -old_size, -old_price * old_size
     if not cancel:
         shift = min(w.c[C_POOL_TAIL] - key, POOL_SHIFT_MAX)
         replace_trade(w, s, pos, price, size, bits | (shift << POOL_SHIFT))
         trades, d_size, d_value = 0, size - old_size, price * size - old_price * old_size
-    walk(w, s, minute, session, 1)
+    walk(w, s, minute, session, part, 1)
+    _amend_date(w, s, session, old_price * old_size)
     _amend_last(w, s, key)
     if session != OUTSIDE:
-        _amend_session(w, s, session, bits, key, trades, d_size, d_value)
+        _amend_blocks(w, s, bits, old_price, old_size, -1)
+        if not cancel:
+            _amend_blocks(w, s, bits, price, size, 1)
+        if session == RTH and bits & COND_VOLUME:
+            squares = 0.0 if cancel else price * price * size
+            w.rows_f[s, R_PPV] += squares - old_price * old_price * old_size
+        _amend_session(w, s, session, part, bits, key, trades, d_size, d_value)
         flag = FLAG_CANCELLED if cancel else FLAG_CORRECTED
         _amend_minute(w, s, minute, bits, trades, d_size, d_value, flag)
 

@@ -37,7 +37,7 @@ from engine.bars.layout import (
     Work,
 )
 from engine.bars.overload import EVERY_CYCLE, Stride
-from engine.bars.pool_nb import sanitise_pool
+from engine.bars.pool_nb import SCRATCH, sanitise_pool
 from engine.bars.words import (
     CONTEXT_COUNTERS,
     DECISION,
@@ -100,8 +100,8 @@ class BarsStage:
             ev_prev=np.zeros(sizes.bar_events, np.int32),
             ev_head=np.zeros(sizes.rows, np.int32),
             c=np.zeros(C_WORDS, np.int64),
-            sf=np.zeros((2, 16)),
-            si=np.zeros((2, 16), np.int64),
+            sf=np.zeros((2, SCRATCH)),
+            si=np.zeros((2, SCRATCH), np.int64),
         )
         self._works = [work._replace(ev_f=ev_f, ev_i=ev_i) for ev_f, ev_i in self._events]
         self._work = work
@@ -371,14 +371,15 @@ class BarsStage:
             c[C_TICKS if admitted else C_CAPACITY] += 1
             c[C_FULL] = self._is_used_up(counts)
             if admitted:
-                self._inherit_gap(feed, int(tick["sym"]))
+                symbol = int(self.symbols.idmap[feed, int(tick["sym"])])
+                self._rows["block_shares"][symbol] = self.symbols.block_shares(symbol)
+                self._inherit_gap(feed, symbol)
             newest[feed] = max(int(newest[feed]), int(tick["recv_ns"]))
             pos[feed] += 1
 
-    def _inherit_gap(self, feed: int, number: int) -> None:
+    def _inherit_gap(self, feed: int, symbol: int) -> None:
         """A ticker admitted while its whole feed has a gap is blind from the start."""
         if int(self._work.c[C_GAPS]) >> feed & 1:
-            symbol = self.symbols.idmap[feed, number]
             self._rows["blind"][symbol] |= 1 << feed
 
     def _release(self, n: int) -> None:

@@ -16,7 +16,8 @@ PAGE = 4096
 # Which group of the printed table an array belongs to, by the beginning of its name.
 _GROUPS = (
     ("final bars", ("bars",)),
-    ("prices and volumes per second", ("second_",)),
+    ("prices and volumes per second", ("second_", "trades_stamp")),
+    ("volume baselines", ("baseline",)),
     ("prices and volumes per minute", ("minute_", "session_")),
     ("trade pool", ("pool",)),
     ("snapshot cells", ("cell",)),
@@ -28,7 +29,8 @@ _GROUPS = (
     ("rings", ("ticks", "decisions", "bar_ring", "flow", "clock")),
     ("alert lanes", ("lane",)),
     ("compiled rules", ("rules",)),
-    ("names and reference data", ("names", "feed_names", "reference", "closes", "session")),
+    ("names and reference data", ("names", "feed_names", "reference", "book_", "closes",
+                                  "session")),
     ("board", ("board",)),
 )
 _REST = "other"

@@ -148,9 +148,31 @@ ROW = np.dtype(
         ("tick_recv_ns", "i8"),       # recv_ns of the last tick of any kind applied
         ("spare", "i8", (1,)),
         ("gap", "i8"),                # newest gap of its feeds: see GAP_SECOND; 0 none so far
+        ("ppv", "f8"),                # regular hours: sum of price ** 2 * size
+        ("max_print_usd", "f8"),      # largest price * size of one trade of the session date
+        ("block_shares", "f8"),       # a trade of at least so many, and of BLOCK_USD, is a block
+        ("blocks", "i8"),
+        ("blocks_usd", "f8"),
+        ("first", "f8"),              # price of the session date's first trade that set last
+        ("new_highs", "i8"),          # of regular hours, as printed, once an exchange second
+        ("new_lows", "i8"),
+        ("low_before_high", "f8"),    # lowest regular price up to the trade that set the high
+        ("high_before_low", "f8"),
+        ("halts", "i8"),              # times that trading was halted or paused today
+        ("halt_event_ns", "i8"),      # when the newest halt began, 0 none
+        ("resume_event_ns", "i8"),    # when trading last resumed, 0 never
+        ("opening_high", "f8", (5,)),  # extremes of the parts of the first hour, see opening_part
+        ("opening_low", "f8", (5,)),
+        ("unused", "i8"),
     ]
 )
-assert ROW.itemsize == 512
+assert ROW.itemsize == 704
+
+# The opening ranges are those of the first 1, 5, 15, 30 and 60 minutes of regular hours. A row
+# keeps the extremes of [0, 1), [1, 5), [5, 15), [15, 30) and [30, 60): one is touched by a trade.
+OPENING_MINUTES = (1, 5, 15, 30, 60)
+BLOCK_SHARES, BLOCK_USD = 10_000.0, 200_000.0
+BLOCK_SHARE_OF_ADV = 0.0005
 
 
 def _word(dtype: np.dtype, field: str) -> int:
@@ -186,6 +208,15 @@ R_POOL_HEAD, R_FINAL_MINUTE = _word(ROW, "pool_head"), _word(ROW, "final_minute"
 R_BAR_INDEX, R_CUMULATIVE = _word(ROW, "bar_index"), _word(ROW, "cumulative_volume")
 R_TICK_RECV = _word(ROW, "tick_recv_ns")
 R_GAP = _word(ROW, "gap")
+R_PPV, R_MAX_PRINT = _word(ROW, "ppv"), _word(ROW, "max_print_usd")
+R_BLOCK_SHARES, R_BLOCKS = _word(ROW, "block_shares"), _word(ROW, "blocks")
+R_BLOCKS_USD, R_FIRST = _word(ROW, "blocks_usd"), _word(ROW, "first")
+R_NEW_HIGHS, R_NEW_LOWS = _word(ROW, "new_highs"), _word(ROW, "new_lows")
+R_LOW_BEFORE, R_HIGH_BEFORE = _word(ROW, "low_before_high"), _word(ROW, "high_before_low")
+R_HALTS, R_HALT_EVENT = _word(ROW, "halts"), _word(ROW, "halt_event_ns")
+R_RESUME_EVENT = _word(ROW, "resume_event_ns")
+R_OPENING_HIGH, R_OPENING_LOW = _word(ROW, "opening_high"), _word(ROW, "opening_low")
+HOT_WORDS = R_LOW_BEFORE  # a trade touches words before this one, others rarely
 # ROW.gap: second in which the gap ended, plus 1, in these bits; above them the number (of
 # bar_index) of the first bar that lies wholly behind it.
 GAP_SECOND = (1 << 32) - 1
@@ -283,14 +314,32 @@ assert POOL_TRADE.itemsize == 64
 
 # Reference data of a symbol, fixed for the stream (written from genesis or at admission).
 REF_TEST_ISSUE = 1
+REF_SSR_KNOWN = 2  # whether yesterday's fall restricts short sales today, too
+REF_SSR = 4        # it does
+REF_GAP_REAL = 8   # a gap of today that looks like a split is none: somebody said so
 REFERENCE = np.dtype(
     [
         ("prev_close", "f8"),  # official close of the session before, adjusted; NaN unknown
         ("atr14_day", "f8"),   # Wilder ATR 14 of official daily bars up to yesterday; NaN unknown
-        ("flags", "i8"),
-        ("spare", "f8", (5,)),
+        ("flags", "i8"),       # REF_*
+        ("place", "i8"),       # its place in the book plus 1, 0: the book does not know it
+        ("lists", "u8"),       # bit of each named list that holds it
+        ("exchange", "u4"),    # group_code of its name, 0 unknown
+        ("sector", "u4"),
+        ("industry", "u4"),
+        ("unused", "u4"),
+        ("spare", "f8", (1,)),
     ]
 )
+assert REFERENCE.itemsize == 64
+
+
+def unknown_reference(count: int) -> np.ndarray:
+    """REFERENCE[count] of symbols about which nothing is known."""
+    reference = np.zeros(count, REFERENCE)
+    reference["prev_close"] = np.nan
+    reference["atr14_day"] = np.nan
+    return reference
 
 # The official close of a symbol on this session date, as far as it is known.
 CLOSE = np.dtype(

@@ -21,6 +21,7 @@ class Sizes:
     history_bars: int = 208  # minutes of final bars kept in memory
     seconds: int = 904  # 15 min + 4 s of prices and cumulative volumes per second
     minutes: int = 128  # whole-minute prices
+    trade_seconds: int = 72  # 1 min + 12 s of trades per second
     session_minutes: int = 1024  # cumulative volumes per minute of the session date
     pool_trades: int = 1 << 19
     max_rules: int = 16_384

@@ -9,6 +9,7 @@ import dataclasses
 import numpy as np
 
 from engine.domain import records
+from engine.domain.levels import BASELINE_MINUTES, LEVELS, MAX_LISTS
 from engine.domain.sizes import Sizes
 from shm.arena import Arena
 from shm.blob import Blob
@@ -82,6 +83,8 @@ class Histories:
     minute_price and minute_stamp: the same per whole minute (the instant the minute starts).
     session_volume:
     uint32[session_minutes, rows] with session_stamp, cumulative volume as of whole minutes.
+    second_trades: uint32[trade_seconds, rows] with trades_stamp, trades of the session date as of
+    whole seconds.
     """
 
     bars: np.ndarray
@@ -92,6 +95,8 @@ class Histories:
     minute_stamp: np.ndarray
     session_volume: np.ndarray
     session_stamp: np.ndarray
+    second_trades: np.ndarray
+    trades_stamp: np.ndarray
     pool: np.ndarray
 
 
@@ -147,6 +152,22 @@ class ScanTable:
 
 
 @dataclasses.dataclass
+class BookTable:
+    """What the stream knew of symbols before it began, those that have not traded yet, too; fixed.
+
+    names: S24[rows], tickers in order, empty behind the last. reference: REFERENCE[rows], what a
+    symbol that is admitted later gets. levels: float64[LEVELS, rows], NaN unknown; baseline:
+    float32[BASELINE_MINUTES, rows]. lists: int64[MAX_LISTS], codes of the named lists by bit.
+    """
+
+    names: np.ndarray
+    reference: np.ndarray
+    levels: np.ndarray
+    baseline: np.ndarray
+    lists: np.ndarray
+
+
+@dataclasses.dataclass
 class EngineTables:
     """Everything the roles share; built once by the supervisor, inherited by every role.
 
@@ -171,6 +192,7 @@ class EngineTables:
     names: Names
     feed_names: list[Names]
     reference: np.ndarray
+    book: BookTable
     closes: np.ndarray
     session: np.ndarray
 
@@ -235,14 +257,31 @@ def _histories(arena: Arena, sizes: Sizes) -> Histories:
         minute_stamp=arena.array("minute_stamp", sizes.minutes, np.int64),
         session_volume=arena.array("session_volume", (sizes.session_minutes, rows), np.uint32),
         session_stamp=arena.array("session_stamp", sizes.session_minutes, np.int64),
+        second_trades=arena.array("second_trades", (sizes.trade_seconds, rows), np.uint32),
+        trades_stamp=arena.array("trades_stamp", sizes.trade_seconds, np.int64),
         pool=arena.array("pool", sizes.pool_trades, records.POOL_TRADE),
     )
     history.bars["minute"] = -1
     history.second_price.fill(np.nan)
     history.minute_price.fill(np.nan)
-    for stamp in (history.second_stamp, history.minute_stamp, history.session_stamp):
+    for stamp in (
+        history.second_stamp, history.minute_stamp, history.session_stamp, history.trades_stamp
+    ):
         stamp.fill(-1)
     return history
+
+
+def _book(arena: Arena, rows: int) -> BookTable:
+    book = BookTable(
+        names=arena.array("book_names", rows, np.dtype("S24")),
+        reference=arena.array("book_reference", rows, records.REFERENCE),
+        levels=arena.array("book_levels", (len(LEVELS), rows), np.float64),
+        baseline=arena.array("baseline", (BASELINE_MINUTES, rows), np.float32),
+        lists=arena.array("book_lists", MAX_LISTS, np.int64),
+    )
+    book.levels.fill(np.nan)
+    book.baseline.fill(np.nan)
+    return book
 
 
 def _indicators(arena: Arena, sizes: Sizes, columns: Columns) -> IndicatorTable:
@@ -313,6 +352,7 @@ def allocate(arena: Arena, sizes: Sizes, columns: Columns) -> EngineTables:
         names=Names.create(arena, "names", rows),
         feed_names=[Names.create(arena, f"feed_names{f}", rows) for f in range(sizes.feeds)],
         reference=arena.array("reference", rows, records.REFERENCE),
+        book=_book(arena, rows),
         closes=arena.array("closes", rows, records.CLOSE),
         session=arena.array("session", 1, records.SESSION),
     )
@@ -320,6 +360,7 @@ def allocate(arena: Arena, sizes: Sizes, columns: Columns) -> EngineTables:
 
 __all__ = [
     "WORD_STRIDE",
+    "BookTable",
     "CellTable",
     "Columns",
     "EngineTables",

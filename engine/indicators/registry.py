@@ -3,6 +3,7 @@
 import dataclasses
 
 from engine.indicators import step_nb
+from engine.indicators.runs_nb import RUN_MINUTES
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ INDICATORS: tuple[Indicator, ...] = (
     Indicator("vol_ratio_5m", step_nb.V_RATIO, 0),
     Indicator("vol_ratio_15m", step_nb.V_RATIO + 1, 0),
     Indicator("vol_ratio_60m", step_nb.V_RATIO + 2, 0),
+    *(Indicator(f"consec_{n}m", step_nb.V_RUNS + k, 0) for k, n in enumerate(RUN_MINUTES)),
 )
 
 # What tables.Columns asks for: state slots, value columns (the inner ones included), close ring.
@@ -87,6 +89,11 @@ EDGE_CASES: tuple[tuple[str, str], ...] = (
     (
         "a minute without an eligible trade",
         "Is no bar: windows over bars count bars, windows in time count minutes.",
+    ),
+    (
+        "candles of consec_Nm",
+        "Begin at multiples of N minutes of the clock, in all hours and across days. One without a "
+        "bar is none and breaks no run; the first one counts if its first minute was seen.",
     ),
     (
         "a bar with a close and no high or low",

@@ -10,6 +10,7 @@ from engine.domain import records
 from engine.domain.tables import CELL_SLOTS, EngineTables, Histories, IndicatorTable
 from engine.errors import EngineError
 from engine.indicators import registry, step_nb
+from engine.indicators.runs_nb import run_values
 from shm.fences import read_word, write_word
 from shm.words import WORD_STRIDE
 
@@ -99,6 +100,10 @@ class IndicatorsStage:
         step_nb.outputs(
             table.state[new], table.closes, table.values[new], table.changed[new], touched
         )
+        run_values(
+            table.state[new], step_nb.AFTER, step_nb.S_RUNS, step_nb.S_CLOSE, closed,
+            table.values[new], step_nb.V_RUNS,
+        )  # fmt: skip
         if advanced or self._dirty.any():
             step_nb.roll_windows(
                 self._bars_f, self._bars_i, closed, table.values[new], self._dirty

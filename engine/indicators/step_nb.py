@@ -9,6 +9,7 @@ from engine.domain.records import (
     B_HIGH,
     B_LOW,
     B_MINUTE,
+    B_OPEN,
     B_PV,
     B_VOLUME,
     BAR_FINAL,
@@ -19,6 +20,7 @@ from engine.domain.records import (
     E_SYM,
     MAX_VOLUME_STEP,
 )
+from engine.indicators.runs_nb import RUN_SLOTS, RUNS, advance_runs
 
 # State slots of one symbol. Sums stand in the slot of a mean until the mean has its seed.
 S_COUNT, S_NEWEST, S_WINDOW, S_CLOSE = 0, 1, 2, 3
@@ -26,7 +28,8 @@ S_GAIN, S_LOSS, S_TR = 4, 5, 6
 S_EMA20, S_EMA50, S_EMA200 = 7, 8, 9
 S_FAST, S_SLOW, S_SIGNAL = 10, 11, 12
 S_SUM50, S_SUM50_LOW, S_SUM200, S_SUM200_LOW = 13, 14, 15, 16
-SLOTS = 17
+S_RUNS = 17
+SLOTS = S_RUNS + RUN_SLOTS
 BEFORE, AFTER = 0, 1
 
 # Value columns.
@@ -38,11 +41,12 @@ V_MACD, V_SIGNAL, V_HIST = 8, 9, 10
 V_BB_UPPER, V_BB_MIDDLE, V_BB_LOWER = 11, 12, 13
 BAR_VALUES = 14
 V_VWAP, V_AVG_VOL, V_RATIO = 14, 17, 20  # three each: 5, 15, 60 minutes
-OUTPUTS = 23
+V_RUNS = 23
+OUTPUTS = V_RUNS + RUNS
 # Inner columns: the closed minute the windows end with; per window sum of pv (high and low part of
 # a compensated sum) and of volume.
-W_MINUTE, W_SUMS = 23, 24
-VALUES = 33
+W_MINUTE, W_SUMS = OUTPUTS, OUTPUTS + 1
+VALUES = W_SUMS + 9
 
 MEAN_WINDOWS, MEAN_WINDOWS_MIN = 20, 5
 TILE = 128
@@ -94,7 +98,9 @@ def _window_sum(new, slot, period, index, close, sym, closes):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _advance(old, new, high, low, close, index, sym, closes, fresh_window):
+def _advance(
+    old, new, minute, opened, high, low, close, index, sym, closes, fresh_window
+):
     """new = old and one more bar; `old` and `new` are float64[SLOTS]. Writes the close ring.
 
     fresh_window: the close windows start with this bar, in `old` too, so that a revision of this
@@ -102,7 +108,7 @@ def _advance(old, new, high, low, close, index, sym, closes, fresh_window):
     """
     if fresh_window:
         old[S_WINDOW] = 0.0
-        for slot in range(S_SUM50, SLOTS):
+        for slot in range(S_SUM50, S_RUNS):
             old[slot] = 0.0
     for slot in range(SLOTS):
         new[slot] = old[slot]
@@ -112,6 +118,7 @@ def _advance(old, new, high, low, close, index, sym, closes, fresh_window):
     if count == 1:
         for slot in range(SLOTS):
             new[slot] = 0.0
+    advance_runs(new, S_RUNS, minute, opened, new[S_CLOSE])
     new[S_COUNT] = count
     new[S_NEWEST] = index
     new[S_WINDOW] += 1.0
@@ -258,7 +265,10 @@ def step_events(
             high, low = events_f[e, E_BAR + B_HIGH], events_f[e, E_BAR + B_LOW]
             if not high >= low:  # trades that set the close and no extreme: a range of nothing
                 high, low = close, close
-            _advance(before, after, high, low, close, index, sym, closes, fresh)
+            minute, opened = events_i[e, E_BAR + B_MINUTE], events_f[e, E_BAR + B_OPEN]
+            _advance(
+                before, after, minute, opened, high, low, close, index, sym, closes, fresh
+            )
     return touched
 
 

@@ -3,10 +3,13 @@
 from engine.metrics.entries import (
     bar_indicators,
     changes,
+    daily,
     levels,
+    opening,
     quotes,
     reference,
     status,
+    usual,
     volume,
 )
 
@@ -14,9 +17,12 @@ ENTRIES = (
     *quotes.ENTRIES,
     *changes.ENTRIES,
     *levels.ENTRIES,
+    *opening.ENTRIES,
     *volume.ENTRIES,
+    *usual.ENTRIES,
     *status.ENTRIES,
     *reference.ENTRIES,
+    *daily.ENTRIES,
     *bar_indicators.ENTRIES,
 )
 INDICATOR_ENTRIES = bar_indicators.INDICATOR_ENTRIES

@@ -5,8 +5,33 @@ import numpy as np
 from numba import njit
 
 from engine.domain import records
+from engine.domain.records import OPENING_MINUTES
+from engine.metrics.columns_book_nb import (
+    level_columns,
+    minute_volume_columns,
+    reference_columns,
+    step_columns,
+    strength_columns,
+    usual_columns,
+)
+from engine.metrics.columns_row_nb import (
+    extreme_columns,
+    opening_columns,
+    spread_columns,
+    status_columns,
+    trade_columns,
+)
 from engine.metrics.entries.changes import MINUTE_WINDOWS, SECOND_WINDOWS
 from engine.metrics.entries.volume import VOLUME_WINDOWS
+from engine.metrics.formulas_nb import (
+    age_s,
+    difference,
+    percent,
+    position,
+    positive,
+    ratio,
+    slot_of,
+)
 from engine.metrics.registry import COLUMN, INDICATOR_FIRST, INDICATOR_NAMES
 
 TILE = 256  # symbols at a time: their columns stay in the second-level cache
@@ -24,7 +49,6 @@ R_LULD_LOWER, R_LULD_UPPER = records.R_LULD_LOWER, records.R_LULD_UPPER
 R_APPROX, APPROX_TRADES = records.R_APPROX, records.APPROX_TRADES
 R_CUMULATIVE, PM, RTH, AH = records.R_CUMULATIVE, records.PM, records.RTH, records.AH
 MAX_VOLUME_STEP = records.MAX_VOLUME_STEP
-REF_PREV_CLOSE, REF_ATR14 = 0, 1  # words of REFERENCE
 START_NS, OPEN_NS, CLOSE_NS, INTERVAL_NS = 1, 2, 3, 6  # words of SESSION
 
 C_LAST, C_LAST_SIZE = COLUMN["last"], COLUMN["last_size"]
@@ -48,7 +72,6 @@ C_VOL_PM, C_VOL_RTH, C_VOL_AH = COLUMN["vol_pm"], COLUMN["vol_rth"], COLUMN["vol
 C_VOL_ALL, C_DVOL = COLUMN["vol_all"], COLUMN["dvol"]
 C_TRADES_RTH, C_TRADES_ALL = COLUMN["trades_rth"], COLUMN["trades_all"]
 C_VOL_SECONDS = COLUMN[f"vol_{VOLUME_WINDOWS[0][0]}"]
-C_PREV_CLOSE, C_ATR14, C_ATR_PCT = COLUMN["prev_close"], COLUMN["atr14"], COLUMN["atr_pct"]
 C_MOVE_ATR, C_GAP_ATR, C_HALTED = COLUMN["move_atr"], COLUMN["gap_atr"], COLUMN["halted"]
 C_LULD_UP, C_LULD_DN = COLUMN["luld_up_pct"], COLUMN["luld_dn_pct"]
 C_SINCE_OPEN = COLUMN["minutes_since_open"]
@@ -68,6 +91,7 @@ DIFFERENCES = _table(
     ("chg_usd", "last", "prev_close"),
     ("gap_usd", "open", "prev_close"),
     ("range_usd", "hod", "lod"),
+    ("momo_count", "n_hod", "n_lod"),
 )
 # to = 100 * (a / b - 1)
 PERCENTS = _table(
@@ -87,6 +111,12 @@ PERCENTS = _table(
     ("dist_sma20_pct", "last", "sma(20)"),
     ("dist_sma50_pct", "last", "sma(50)"),
     ("dist_sma200_pct", "last", "sma(200)"),
+    ("dist_pdh_pct", "last", "pdh"),
+    ("dist_pdl_pct", "last", "pdl"),
+    ("dist_pivot_pct", "last", "pivot"),
+    ("dist_52wh_pct", "last", "high_52w"),
+    ("dist_52wl_pct", "last", "low_52w"),
+    ("dist_ath_pct", "last", "ath"),
 )
 # to = scale * a / b
 RATIOS = _table(
@@ -95,56 +125,50 @@ RATIOS = _table(
     ("move_atr", "chg_usd", "atr14"),
     ("gap_atr", "gap_usd", "atr14"),
     ("range_atr", "range_usd", "atr14"),
+    ("rvol_flat", "vol_all", "adv_20"),
+    ("pm_vol_adv_pct", "vol_pm", "adv_20"),
+    ("float_rot", "vol_all", "float"),
 )
-RATIO_SCALES = np.array([100.0, 100.0, 1.0, 1.0, 1.0])
+RATIO_SCALES = np.array([100.0, 100.0, 1.0, 1.0, 1.0, 1.0, 100.0, 1.0])
 # to = scale * (last - low) / (high - low)
 POSITIONS = _table(
     ("pos_day", "lod", "hod"),
     ("pos_all", "lod_all", "hod_all"),
     ("bb_pctb", "bb_lower", "bb_upper"),
+    ("pos_prev", "pdl", "pdh"),
+    ("pos_52w", "low_52w", "high_52w"),
+    *((f"or{n}_pos", f"or{n}_low", f"or{n}_high") for n in OPENING_MINUTES),
 )
-POSITION_SCALES = np.array([100.0, 100.0, 1.0])
+POSITION_SCALES = np.array([100.0, 100.0, 1.0, 100.0, 100.0, *(100.0 for _ in OPENING_MINUTES)])
 SECONDS_BACK = np.array([seconds for _, seconds in SECOND_WINDOWS], np.int64)
 MINUTES_BACK = np.array([minutes for _, minutes in MINUTE_WINDOWS], np.int64)
 VOLUME_BACK = np.array([seconds for _, seconds in VOLUME_WINDOWS], np.int64)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _positive(x):
-    """A price, or NaN where there is none (zero in a row that was never used)."""
-    return x if x > 0.0 else np.nan
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _age_s(t_ns, event_ns):
-    """Seconds from an exchange stamp to T, 0 where the exchange's clock is ahead of T."""
-    return max(t_ns - event_ns, 0) / 1e9
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
 def _quote_columns(rows_f, rows_i, t_ns, a, b, out):
     for s in range(a, b):
-        bid, ask = _positive(rows_f[s, R_BID]), _positive(rows_f[s, R_ASK])
-        last = _positive(rows_f[s, R_LAST])
+        bid, ask = positive(rows_f[s, R_BID]), positive(rows_f[s, R_ASK])
+        last = positive(rows_f[s, R_LAST])
         out[C_LAST, s] = last
         out[C_LAST_SIZE, s] = rows_f[s, R_LAST_SIZE] if last > 0.0 else np.nan
         out[C_BID, s] = bid
         out[C_ASK, s] = ask
         out[C_BID_SIZE, s] = rows_f[s, R_BID_SIZE] if bid > 0.0 else np.nan
         out[C_ASK_SIZE, s] = rows_f[s, R_ASK_SIZE] if ask > 0.0 else np.nan
-        out[C_AGE_TRADE, s] = _age_s(t_ns, rows_i[s, R_LAST_EVENT]) if last > 0.0 else np.nan
+        out[C_AGE_TRADE, s] = age_s(t_ns, rows_i[s, R_LAST_EVENT]) if last > 0.0 else np.nan
         quoted = rows_i[s, R_QUOTE_EVENT] > 0
-        out[C_AGE_QUOTE, s] = _age_s(t_ns, rows_i[s, R_QUOTE_EVENT]) if quoted else np.nan
+        out[C_AGE_QUOTE, s] = age_s(t_ns, rows_i[s, R_QUOTE_EVENT]) if quoted else np.nan
         out[C_HALTED, s] = 1.0 if rows_i[s, R_HALTED] != 0 else 0.0
-        out[C_LULD_UP, s] = _positive(rows_f[s, R_LULD_UPPER])
-        out[C_LULD_DN, s] = _positive(rows_f[s, R_LULD_LOWER])
+        out[C_LULD_UP, s] = positive(rows_f[s, R_LULD_UPPER])
+        out[C_LULD_DN, s] = positive(rows_f[s, R_LULD_LOWER])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _session_columns(rows_f, rows_i, t_ns, a, b, out):
     for s in range(a, b):
-        pmh, hod = _positive(rows_f[s, R_HIGH + PM]), _positive(rows_f[s, R_HIGH + RTH])
-        pml, lod = _positive(rows_f[s, R_LOW + PM]), _positive(rows_f[s, R_LOW + RTH])
+        pmh, hod = positive(rows_f[s, R_HIGH + PM]), positive(rows_f[s, R_HIGH + RTH])
+        pml, lod = positive(rows_f[s, R_LOW + PM]), positive(rows_f[s, R_LOW + RTH])
         top, bottom = hod, lod
         for high in (pmh, rows_f[s, R_HIGH + AH]):
             top = high if not top >= high and high > 0.0 else top
@@ -153,9 +177,9 @@ def _session_columns(rows_f, rows_i, t_ns, a, b, out):
         out[C_PMH, s], out[C_PML, s] = pmh, pml
         out[C_HOD, s], out[C_LOD, s] = hod, lod
         out[C_HOD_ALL, s], out[C_LOD_ALL, s] = top, bottom
-        out[C_OPEN, s] = _positive(rows_f[s, R_OPEN_RTH])
-        since_high = _age_s(t_ns, rows_i[s, R_HIGH_EVENT + RTH])
-        since_low = _age_s(t_ns, rows_i[s, R_LOW_EVENT + RTH])
+        out[C_OPEN, s] = positive(rows_f[s, R_OPEN_RTH])
+        since_high = age_s(t_ns, rows_i[s, R_HIGH_EVENT + RTH])
+        since_low = age_s(t_ns, rows_i[s, R_LOW_EVENT + RTH])
         out[C_SINCE_HOD, s] = since_high if hod > 0.0 else np.nan
         out[C_SINCE_LOD, s] = since_low if lod > 0.0 else np.nan
         pm, rth, ah = rows_f[s, R_VOLUME], rows_f[s, R_VOLUME + 1], rows_f[s, R_VOLUME + 2]
@@ -172,51 +196,20 @@ def _session_columns(rows_f, rows_i, t_ns, a, b, out):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _percent(x, base, to):
-    """to = 100 * (x / base - 1), NaN unless base > 0; float64 arrays of one length."""
-    for i in range(to.shape[0]):
-        change = 100.0 * (x[i] / base[i] - 1.0)
-        to[i] = change if base[i] > 0.0 else np.nan
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _ratio(x, base, scale, to):
-    """to = scale * x / base, NaN unless base > 0."""
-    for i in range(to.shape[0]):
-        ratio = scale * x[i] / base[i]
-        to[i] = ratio if base[i] > 0.0 else np.nan
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _difference(x, y, to):
-    for i in range(to.shape[0]):
-        to[i] = x[i] - y[i]
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _position(last, low, high, scale, to):
-    """Where `last` stands between low (0) and high (scale), NaN unless high > low."""
-    for i in range(to.shape[0]):
-        width = high[i] - low[i]
-        place = scale * (last[i] - low[i]) / width
-        to[i] = place if width > 0.0 else np.nan
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
 def _tables(out, a, b):
     """Every column that is one of the four formulas of other columns."""
     for k in range(DIFFERENCES.shape[0]):
         to, x, y = DIFFERENCES[k]
-        _difference(out[x, a:b], out[y, a:b], out[to, a:b])
+        difference(out[x, a:b], out[y, a:b], out[to, a:b])
     for k in range(PERCENTS.shape[0]):
         to, x, y = PERCENTS[k]
-        _percent(out[x, a:b], out[y, a:b], out[to, a:b])
+        percent(out[x, a:b], out[y, a:b], out[to, a:b])
     for k in range(RATIOS.shape[0]):
         to, x, y = RATIOS[k]
-        _ratio(out[x, a:b], out[y, a:b], RATIO_SCALES[k], out[to, a:b])
+        ratio(out[x, a:b], out[y, a:b], RATIO_SCALES[k], out[to, a:b])
     for k in range(POSITIONS.shape[0]):
         to, low, high = POSITIONS[k]
-        _position(
+        position(
             out[C_LAST, a:b], out[low, a:b], out[high, a:b], POSITION_SCALES[k], out[to, a:b]
         )
 
@@ -245,25 +238,16 @@ def _single_formulas(rows_f, rows_i, session, t_ns, a, b, out):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _slot(stamps, instant):
-    """Row of a history that holds `instant`, -1 if none does."""
-    if instant < 0:
-        return -1
-    slot = instant % stamps.shape[0]
-    return slot if stamps[slot] == instant else -1
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
 def _price_windows(prices, stamps, back, newest, earliest, shortest, first_column, a, b, out):
     """chg_N_pct columns in a row: prices as of instant newest - back[i], NaN before `earliest` and
     for windows under `shortest`: nobody looked within one cycle."""
     for i in range(back.shape[0]):
         instant = newest - back[i]
-        slot = _slot(stamps, instant)
+        slot = slot_of(stamps, instant)
         if slot < 0 or instant < earliest or back[i] < shortest:
             out[first_column + i, a:b] = np.nan
         else:
-            _percent(out[C_LAST, a:b], prices[slot, a:b], out[first_column + i, a:b])
+            percent(out[C_LAST, a:b], prices[slot, a:b], out[first_column + i, a:b])
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -271,7 +255,7 @@ def _volume_windows(rows_f, volumes, stamps, newest, a, b, out):
     """vol_N columns: volume so far less the volume as of a whole second, modulo 2**32, at least 0:
     a cancel of a trade before the window counts now."""
     for i in range(VOLUME_BACK.shape[0]):
-        slot = _slot(stamps, newest - VOLUME_BACK[i])
+        slot = slot_of(stamps, newest - VOLUME_BACK[i])
         if slot < 0:
             out[C_VOL_SECONDS + i, a:b] = np.nan
             continue
@@ -283,28 +267,33 @@ def _volume_windows(rows_f, volumes, stamps, newest, a, b, out):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def compute_columns(
-    rows_f, rows_i, reference_f, second_price, second_volume, second_stamp, minute_price,
-    minute_stamp, indicators, session, t_ns, lo, hi, out,
+    rows_f, rows_i, known, second_price, second_volume, second_stamp, minute_price, minute_stamp,
+    indicators, session, t_ns, lo, hi, out,
 ):  # fmt: skip
     """Write every metric of symbols [lo, hi) as of T = t_ns into `out`, float64[metrics, rows].
 
-    rows_f, rows_i: the cell's rows as words [rows, ROW_WORDS]; reference_f: words of REFERENCE
-    [rows, 8]; second_price float64, second_volume uint32 [seconds, rows] and second_stamp,
-    minute_price and minute_stamp: histories; indicators: float64[any, rows], the current copy of
-    the indicator values in the order of the registry; session: int64 words of SESSION. NaN:
-    unknown. Nothing of an earlier cycle is read: everything is computed again.
+    rows_f, rows_i: the cell's rows as words [rows, ROW_WORDS]; known: see Known; second_price
+    float64, second_volume uint32 [seconds, rows] and second_stamp, minute_price and minute_stamp:
+    histories; indicators: float64[any, rows], the current copy of the indicator values in the order
+    of the registry; session: int64 words of SESSION. NaN: unknown. Nothing of an earlier cycle is
+    read: everything is computed again.
     """
     second, minute = t_ns // NS_PER_SECOND, t_ns // NS_PER_MINUTE
     # The first instant of the session date; a date that starts inside one begins with the next.
     first_second = (session[START_NS] + NS_PER_SECOND - 1) // NS_PER_SECOND
     first_minute = (session[START_NS] + NS_PER_MINUTE - 1) // NS_PER_MINUTE
+    place = np.empty(TILE, np.int64)
     for a in range(lo, hi, TILE):
         b = min(a + TILE, hi)
         _quote_columns(rows_f, rows_i, t_ns, a, b, out)
         _session_columns(rows_f, rows_i, t_ns, a, b, out)
-        for s in range(a, b):
-            out[C_PREV_CLOSE, s] = _positive(reference_f[s, REF_PREV_CLOSE])
-            out[C_ATR14, s] = _positive(reference_f[s, REF_ATR14])
+        opening_columns(rows_f, session, t_ns, a, b, out)
+        extreme_columns(rows_f, rows_i, a, b, out)
+        reference_columns(rows_f, known, a, b, place, out)
+        level_columns(known.levels, a, b, place, out)
+        step_columns(known.levels, a, b, place, out)
+        spread_columns(rows_f, a, b, out)
+        status_columns(rows_i, known.reference_i, t_ns, a, b, out)
         for i in range(INDICATORS):
             out[INDICATOR_FIRST + i, a:b] = indicators[i, a:b]
         _tables(out, a, b)
@@ -318,3 +307,9 @@ def compute_columns(
             session[INTERVAL_NS] / NS_PER_MINUTE, C_CHG_MINUTES, a, b, out,
         )
         _volume_windows(rows_f, second_volume, second_stamp, second, a, b, out)
+        trade_columns(rows_i, known.second_trades, known.trades_stamp, second, a, b, out)
+        minute_volume_columns(rows_f, known, minute, a, b, out)
+        usual_columns(known, session, t_ns, a, b, place, out)
+        strength_columns(
+            rows_f, second_price, second_stamp, known, session, t_ns, a, b, out
+        )

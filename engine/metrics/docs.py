@@ -37,7 +37,16 @@ ATR, MACD) reach as far as the bars that carry 99 % of their weight.
 minute. It does not tell how many trades there were nor their sizes, so `last_size`, `trades_rth`
 and `trades_all` are unknown and a rule that needs one of them does not fire. Volume counts at the
 typical price (high + low + close) / 3, which is what every VWAP and `dvol` are made of; such bars
-are flagged. Ages of trades, highs and lows are known to the minute only.
+are flagged. Ages of trades, highs and lows are known to the minute only; of a bar the open counts
+first, then the high, the low and the close. `max_print_usd`, blocks and trades per second are
+unknown.
+
+**Reference data**: what daily bars, usual volumes, floats and sectors rest on and when they are
+unknown stands in [reference-data.md](reference-data.md).
+
+**Corrections and cancels** rebuild highs, lows, opening ranges, pullbacks and the largest print
+from recent trades; where those do not reach back, sums change and extremes stay. `n_hod` and
+`n_lod` count what was printed.
 
 **Mirror**: what stands for the metric when a rule for rising prices is turned into one for falling
 prices; *unchanged* for what has no direction, such as volume.

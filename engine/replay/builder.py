@@ -28,10 +28,12 @@ from engine.replay.carry import begin_date
 from engine.replay.fingerprint import code_fingerprint, file_mark
 from engine.replay.genesis import Genesis, GenesisHeader, empty_arrays, restore, snapshot
 from engine.replay.harness import Harness
+from engine.replay.inform import ReferenceData, in_new_shares, informed
 from engine.rules.compiler import CompiledRules, compile_rules
 from engine.rules.files import load_rules
 from engine.rules.limits import limits_of
 from engine.rules.pack import pack
+from engine.storage.reference_sqlite import REFERENCE_NAME
 from shm.arena import PrivateArena
 
 _MS = 1_000_000
@@ -102,9 +104,9 @@ class Span:
 
 
 class Builder:
-    """Builds one genesis. calendar_dir: where the exported calendar is kept; say: progress
-    sentences. Live: now_ns is where it begins, before what the stream of before left (its start_ns
-    is where that ended)."""
+    """Builds one genesis. calendar_dir: where the exported calendar and reference data are kept;
+    say: progress sentences. Live: now_ns is where it begins, before what the stream of before left
+    (its start_ns is where that ended)."""
 
     def __init__(
         self,
@@ -126,6 +128,9 @@ class Builder:
         self._before = before
         self._now_ns = now_ns if before is None else max(now_ns, before.header.start_ns)
         self._live = is_live(config)
+        self._reference = ReferenceData(
+            None if config.feed.provider == "simulator" else calendar_dir / REFERENCE_NAME
+        )
         market = config.market
         self._outer = OuterTimes(
             *(
@@ -323,9 +328,11 @@ class Builder:
         if before is None:
             reference = np.zeros(0, records.REFERENCE)
             return self._genesis([], empty_arrays(empty, [], reference), session, start_ns)
+        date = int(session["date"][0])
         tickers, arrays = begin_date(
-            before, session, self._date_before(session), empty, self._config.engine.capacity
-        )
+            in_new_shares(before, self._reference.splits(), date), session,
+            self._date_before(session), empty, self._config.engine.capacity,
+        )  # fmt: skip
         return self._genesis(tickers, arrays, session, start_ns)
 
     def _date_before(self, session: np.ndarray) -> int:
@@ -360,6 +367,10 @@ class Builder:
         return self._genesis(tickers, arrays, session, end_ns)
 
     def _finished(self, genesis: Genesis) -> Genesis:
+        book = self._reference.book(
+            self.span.day, functools.partial(self._calendar_back, self.span.day.date),
+            self._config.engine.capacity, self._say,
+        )  # fmt: skip
         header = msgspec.structs.replace(
             genesis.header,
             end_ns=self.span.end_ns,
@@ -369,5 +380,11 @@ class Builder:
             config=alert_config(self._config),
             conditions_sha256=Conditions.load().fingerprint,
             fingerprint=code_fingerprint(),
+            jumps=[(jump.ticker, jump.date, jump.ratio) for jump in book.jumps],
         )
-        return Genesis(header, pack(self._compiled), genesis.arrays)
+        arrays = informed(genesis.header.tickers, genesis.arrays, book)
+        return Genesis(header, pack(self._compiled), arrays)
+
+    def _calendar_back(self, date: datetime.date, days: int) -> list[TradingDay]:
+        name = self._config.market.calendar
+        return load_calendar(self._calendar_dir, name, date - days * _DAY, date)

@@ -5,6 +5,7 @@ import numpy as np
 
 from engine.bars.stage import roll_session
 from engine.domain import records
+from engine.domain.levels import SSR_FALL, SSR_ROUNDING
 from engine.domain.tables import EngineTables
 from engine.replay.genesis import Genesis, empty_arrays
 from engine.scan.cooldown import moved
@@ -86,15 +87,27 @@ def session_of(genesis: Genesis) -> np.ndarray:
 def _rolled(before: Genesis, session: np.ndarray, yesterday: int) -> dict[str, np.ndarray]:
     """The arrays of a state, its rows and reference those of the new date."""
     rows, reference = before.arrays["rows"].copy(), before.arrays["reference"].copy()
+    restricted = _restriction(rows, reference)
     ended_ns = int(session_of(before)["roll_ns"][0])
     regular = roll_session(rows, max(int(session["start_ns"][0]), ended_ns))
     official = before.arrays["closes"]
     closes = np.where(official["size"] > 0, official["price"], regular)
     known = np.isfinite(closes)
     reference["prev_close"][known] = closes[known]
+    reference["flags"] = restricted
     if before.header.date != yesterday:
         reference["prev_close"] = np.nan  # what we know is older than yesterday
+        reference["flags"] = 0
     return before.arrays | {"rows": rows, "reference": reference}
+
+
+def _restriction(rows: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """REF_SSR_* of the day after: a fall by a tenth in regular hours restricts short sales."""
+    low, close = rows["low"][:, records.RTH], reference["prev_close"]
+    known = (low > 0) & (close > 0)
+    fallen = known & (low <= SSR_FALL * close * (1 + SSR_ROUNDING))
+    flags: np.ndarray = known * records.REF_SSR_KNOWN + fallen * records.REF_SSR
+    return flags
 
 
 def _place(arrays: dict[str, np.ndarray], before: dict[str, np.ndarray], at: np.ndarray) -> None:

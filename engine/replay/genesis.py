@@ -30,7 +30,9 @@ from shm.words import WORD_STRIDE
 _DAMAGE = (
     msgspec.DecodeError, ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
-_HISTORY = (("second", "second_stamp"), ("minute", "minute_stamp"), ("session", "session_stamp"))
+_HISTORY = (("second", "second_stamp"), ("minute", "minute_stamp"), ("session", "session_stamp"),
+            ("trades", "trades_stamp"))  # fmt: skip
+_BOOK = ("names", "reference", "levels", "baseline", "lists")
 
 
 class GenesisError(EngineError):
@@ -39,7 +41,8 @@ class GenesisError(EngineError):
 
 class GenesisHeader(msgspec.Struct, frozen=True):
     """What a stream starts from, besides arrays. config holds every setting that can change an
-    alert; live: the engine clock decides (else the watermarks do)."""
+    alert; live: the engine clock decides (else the watermarks do). jumps: ticker, date, ratio of
+    what looks like splits nobody told of in the daily history."""
 
     stream_id: str
     provider: str
@@ -56,6 +59,7 @@ class GenesisHeader(msgspec.Struct, frozen=True):
     conditions_sha256: str
     fingerprint: str
     live: bool = False
+    jumps: list[tuple[str, int, float]] = []
 
 
 class Genesis:
@@ -122,6 +126,7 @@ def _columns(name: str) -> list[str]:
         "second": ["second_price", "second_volume"],
         "minute": ["minute_price"],
         "session": ["session_volume"],
+        "trades": ["second_trades"],
     }[name]
 
 
@@ -142,8 +147,8 @@ def restore(tables: EngineTables, genesis: Genesis, *, trades_counted: bool = Tr
         for number, ticker in enumerate(header.tickers):
             names.set(number, ticker)
     tables.session[0] = tuple(header.session)
-    tables.reference["prev_close"] = np.nan
-    tables.reference["atr14_day"] = np.nan
+    _restore_book(tables, arrays)
+    tables.reference[:] = records.unknown_reference(1)
     tables.reference[ids] = arrays["reference"]
     tables.closes[ids] = arrays["closes"]
     _restore_history(tables, arrays, ids)
@@ -160,6 +165,16 @@ def restore(tables: EngineTables, genesis: Genesis, *, trades_counted: bool = Tr
     head = arrays["head"][0].copy()
     _reset_head(head, header, count, sizes.workers)
     BarsStage(tables).init_genesis(rows, head)
+
+
+def _restore_book(tables: EngineTables, arrays: dict[str, np.ndarray]) -> None:
+    """Fill the book's table. Arrays without one leave it empty. Raises GenesisError."""
+    count = len(arrays.get("book_names", ()))
+    if count > tables.sizes.rows:
+        raise GenesisError(f"the genesis knows {count} symbols, there is room for fewer.")
+    for name in _BOOK if count else ():
+        source, target = arrays[f"book_{name}"], getattr(tables.book, name)
+        target[..., : source.shape[-1]] = source
 
 
 def _reset_head(head: np.ndarray, header: GenesisHeader, count: int, workers: int) -> None:
@@ -284,6 +299,7 @@ def empty_arrays(
         "second_volume": np.empty((0, count), np.uint32),
         "minute_price": np.empty((0, count)),
         "session_volume": np.empty((0, count), np.uint32),
+        "second_trades": np.empty((0, count), np.uint32),
         "cooldowns": np.empty((0, 3), np.int64),
     }
 

@@ -237,6 +237,11 @@ def _begin(
         before=before,
     )
     genesis = builder.build()
+    if genesis.header.jumps:
+        log.warning(
+            "splits_suspected", jumps=len(genesis.header.jumps), newest=_newest(genesis),
+            see="tapescan history check",
+        )  # fmt: skip
     bars = SqliteBarStore(data_dir / "bars.db")
     stored = history.store(bars, stream_id)
     bars.close()
@@ -255,6 +260,12 @@ def _begin(
     _set_flow(tables, 0)
     _remove_old(config, data_dir, stream_id, now_ns, log)
     return _info(genesis, pointer, directory, 0)
+
+
+def _newest(genesis: Genesis) -> str:
+    """The latest jump of the daily history that looks like a split nobody told of."""
+    ticker, date, ratio = max(genesis.header.jumps, key=lambda jump: (jump[1], jump[0]))
+    return f"{ticker} {date} {ratio:g}"
 
 
 def _remove_old(config: Config, data_dir: Path, keep: str, now_ns: int, log: Log) -> None:

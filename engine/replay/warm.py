@@ -58,7 +58,7 @@ def _genesis(tables: EngineTables) -> Genesis:
         conditions_sha256="",
         fingerprint="",
     )
-    reference = np.zeros(len(_TICKERS), records.REFERENCE)
+    reference = records.unknown_reference(len(_TICKERS))
     return Genesis(header, _rules(), empty_arrays(tables, _TICKERS, reference))
 
 

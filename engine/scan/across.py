@@ -4,11 +4,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from engine.domain.levels import list_bits
 from engine.rules import opcodes as op
 from engine.rules.across_nb import across_nb
 from engine.rules.program import Program
 
-_GROUP_CODES = 1024  # codes of one kind of group, ascending from 0
+# Fields of REFERENCE behind the group of all, see opcodes.GROUPS.
+_FIELDS = op.GROUPS[1:]
 
 
 class Room(NamedTuple):
@@ -34,19 +36,37 @@ class Across:
             keys=np.zeros(rows, np.uint64),
             spare_symbols=np.zeros(rows, np.int32),
             spare_keys=np.zeros(rows, np.uint64),
-            sums=np.zeros((_GROUP_CODES, 4)),
+            sums=np.zeros((rows + 1, 4)),
             out=np.full(rows, np.nan),
         )
         self._rows = rows
 
     def take(self, program: Program) -> None:
-        """Fill the columns of this program from now on. Symbols belong to the one group of all;
-        sectors, industries, exchanges and lists have no members until something is known of
-        them."""
+        """Fill the columns of this program from now on. All symbols are one group; sectors,
+        industries, exchanges and lists have no members before `know` says who they are."""
         self._across = program.code.across
+        self._lists = program.lists
         self._groups = np.full((len(op.GROUPS) + len(program.lists), self._rows), -1, np.int32)
         self._groups[0] = 0
         self._counts = np.full(len(self._groups), 1, np.int64)
+        self._known = -1
+
+    def know(self, admitted: int, reference: np.ndarray, lists: np.ndarray) -> None:
+        """Sort symbols into their groups, again when more of them are admitted.
+
+        reference: REFERENCE[rows]; lists: see BookTable. A symbol without a sector is in none.
+        """
+        if admitted == self._known:
+            return
+        for group, field in enumerate(_FIELDS, 1):
+            codes, numbers = np.unique(reference[field], return_inverse=True)
+            unnamed = int(len(codes) > 0 and codes[0] == 0)
+            self._groups[group] = numbers - unnamed
+            self._counts[group] = max(len(codes) - unnamed, 1)
+        for group, name in enumerate(self._lists, len(op.GROUPS)):
+            inside = reference["lists"] & list_bits((name,), lists) != 0
+            self._groups[group] = np.where(inside, 0, -1)
+        self._known = admitted
 
     def run(
         self,

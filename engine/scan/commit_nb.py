@@ -101,7 +101,7 @@ def write_alerts_nb(
 
     data: int64[slots, 8], data_f the same as float64. alerts: rule << 32 | symbol. code, past,
     cycle, bits: what the cycle was evaluated with. reach: int64[metrics, 2], kind and span of the
-    windows. rows: int64[rows, 64] words of ROW; session: int64 words of SESSION.
+    windows. rows: int64[rows, ROW_WORDS] words of ROW; session: int64 words of SESSION.
     """
     mask = data.shape[0] - 1
     for i in range(count):

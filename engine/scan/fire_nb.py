@@ -45,7 +45,7 @@ _FEW = 24  # up to here an insertion sort beats the bitmap
 def scope_nb(rows, reference, first, count, known, halted):
     """Which symbols of a slice may fire at all.
 
-    rows: int64[rows, 64] words of ROW; reference: int64[rows, 8]; the slice starts at row `first`
+    rows, reference: int64[rows, any], words of ROW and REFERENCE; the slice starts at row `first`
     and has `count` admitted symbols. known, halted: uint64[slice / 64]; bit set: admitted, neither
     blind nor a test issue; of those: halted.
     """

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from engine.domain.levels import group_code, list_bits
 from engine.domain.tables import CELL_SLOTS, EngineTables
 from engine.rules.bits_nb import WORD_BITS
 from engine.rules.model import Universe
@@ -42,7 +43,8 @@ class Scope:
         for universe in places.keys() & self._places.keys():
             members[places[universe]] = self.members[self._places[universe]]
         self._new = [place for one, place in places.items() if one not in self._places]
-        self._universes = [_Members(universe) for universe in universes]
+        lists = self._tables.book.lists
+        self._universes = [_Members(universe, lists) for universe in universes]
         self.members, self._places = members, places
 
     def take(self, n: int, head: np.void, before: np.void | None) -> None:
@@ -100,7 +102,8 @@ class Scope:
         """Enter the symbols [first, end) of the slice into some universes."""
         if not places or first == end:
             return
-        tickers = _Tickers(self._tables.names.raw[self._first + first : self._first + end])
+        rows = slice(self._first + first, self._first + end)
+        tickers = _Tickers(self._tables.names.raw[rows], self._tables.reference[rows])
         for place in places:
             found = first + np.flatnonzero(self._universes[place].hold(tickers))
             bits = np.uint64(1) << (found % WORD_BITS).astype(np.uint64)
@@ -108,9 +111,10 @@ class Scope:
 
 
 class _Tickers:
-    """Some tickers, S24, in which many short lists are looked up."""
+    """Some tickers, S24, in which many short lists are looked up; reference: REFERENCE of each."""
 
-    def __init__(self, tickers: np.ndarray) -> None:
+    def __init__(self, tickers: np.ndarray, reference: np.ndarray) -> None:
+        self.reference = reference
         self._order = np.argsort(tickers, kind="stable")
         self._sorted = tickers[self._order]
 
@@ -124,21 +128,31 @@ class _Tickers:
 
 
 class _Members:
-    """Who is in what of a universe does not change from cycle to cycle. Nobody is known to be in a
-    list, of an exchange or in a sector."""
+    """Who is in what of a universe does not change from cycle to cycle. A symbol of which an
+    exchange, a sector or a list is not known is in none."""
 
-    def __init__(self, universe: Universe) -> None:
+    def __init__(self, universe: Universe, lists: np.ndarray) -> None:
         self._symbols = _encoded(universe.symbols)
         self._excluded = _encoded(universe.exclude_symbols)
-        self._nobody = bool(universe.lists or universe.exchanges or universe.sectors)
+        self._lists = list_bits(universe.lists, lists) if universe.lists else None
+        self._no_lists = list_bits(universe.exclude_lists, lists)
+        self._groups = [
+            (field, np.array([group_code(name) for name in names], np.uint32))
+            for field, names in (("exchange", universe.exchanges), ("sector", universe.sectors))
+            if names
+        ]
 
     def hold(self, tickers: _Tickers) -> np.ndarray:
         """bool[count]: which of these are in it."""
+        reference = tickers.reference
         held = ~tickers.among(self._excluded)
-        if self._nobody:
-            held[:] = False
+        held &= reference["lists"] & self._no_lists == 0
         if len(self._symbols):
             held &= tickers.among(self._symbols)
+        if self._lists is not None:
+            held &= reference["lists"] & self._lists != 0
+        for field, codes in self._groups:
+            held &= np.isin(reference[field], codes)
         return held
 
 

@@ -15,7 +15,7 @@ from engine.domain.records import LANE_END, R_BAR_INDEX
 from engine.domain.session_clock import day_time
 from engine.domain.tables import CELL_SLOTS, EngineTables
 from engine.metrics.columns import MetricColumns
-from engine.metrics.registry import REACH
+from engine.metrics.registry import COLUMN, REACH
 from engine.rules.bits_nb import WORD_BITS
 from engine.rules.evaluator import Evaluator, Moment
 from engine.scan.across import Across, sources
@@ -37,6 +37,8 @@ from engine.scan.scope import Scope
 from engine.scan.versions import Versions
 from shm.fences import read_word, write_word
 from shm.words import WORD_STRIDE
+
+_SUSPECT = COLUMN["split_suspect"]
 
 
 class Rules(NamedTuple):
@@ -134,6 +136,11 @@ class ScanStage:
             return self.scope.count
         return int(np.bitwise_count(self.due.due).sum())
 
+    def splits_suspected(self, n: int) -> int:
+        """Symbols of the slice whose first price looks like a split, in cycle n, the newest one."""
+        column = self.tables.scan.columns[n & 1, _SUSPECT, self.first : self.end]
+        return int((column == 1.0).sum())
+
     @property
     def rules(self) -> int:
         """Rules in force in the last cycle evaluated."""
@@ -219,6 +226,8 @@ class ScanStage:
         seen = np.zeros(scan.truth.shape[2], np.uint64)
         if before is not None:
             seen = self.scope.seen_everywhere(n - 1, before)
+            admitted = int(before["symbol_count"].sum())
+            self.across.know(admitted, self.tables.reference, self.tables.book.lists)
         past = None if versions.before is None else versions.before.program
         first_derived = columns.shape[0] - self.tables.sizes.max_derived
         ready = sources(versions.rules.program, past, versions.same_slot, first_derived)

@@ -47,6 +47,7 @@ class Symbol:
         self.amended: set[int] = set()
         self.unpriced: set[int] = set()  # minutes that lost their last price at some time
         self.bid = self.ask = math.nan
+        self.new_highs = self.new_lows = 0  # as printed: nothing takes one back
 
     def take(self, tick, closed: int) -> None:  # type: ignore[no-untyped-def]
         event_ns, cond = int(tick["event_ns"]), int(tick["cond"])
@@ -63,11 +64,69 @@ class Symbol:
         self.seen |= bool(bits & LAST)
         late = session != records.OUTSIDE and not self._is_open(event_ns // MINUTE, closed)
         in_bar = bool(cond & records.COND_BAR)
+        if session == records.RTH and bits & HILO:
+            self._count_extremes(float(tick["a"]), event_ns)
         self.trades.append(
             Trade(int(tick["id"]), event_ns, float(tick["a"]), float(tick["b"]), bits, late, in_bar)
         )
         if late:
             self._number(event_ns // MINUTE)
+
+    def _count_extremes(self, price: float, event_ns: int) -> None:
+        """New highs and lows of regular hours, once an exchange second, but for the first trade."""
+        now = self.session(records.RTH)
+        if price > now["high"] and now["high_event_ns"] // SECOND != event_ns // SECOND:
+            self.new_highs += 1
+        if price < now["low"] and now["low_event_ns"] // SECOND != event_ns // SECOND:
+            self.new_lows += 1
+
+    def regular_extremes(self) -> dict[str, float]:
+        """The lowest price up to the high and the highest up to the low, by the row's names."""
+        prices = [
+            t.price
+            for t in self.trades
+            if t.alive and t.bits & HILO and session_of(t.event_ns) == records.RTH
+        ]
+        if not prices:
+            return {"low_before_high": math.nan, "high_before_low": math.nan}
+        return {
+            "low_before_high": min(prices[: prices.index(max(prices)) + 1]),
+            "high_before_low": max(prices[: prices.index(min(prices)) + 1]),
+        }
+
+    def opening(self, start: int, end: int) -> tuple[float, float]:
+        """High and low of the regular minutes [start, end) after the open."""
+        prices = [
+            t.price
+            for t in self.trades
+            if t.alive
+            and t.bits & HILO
+            and session_of(t.event_ns) == records.RTH
+            and start <= (t.event_ns - T0) // MINUTE < end
+        ]
+        return (max(prices), min(prices)) if prices else (math.nan, math.nan)
+
+    def prints(self) -> dict[str, float]:
+        """First price, the largest print, blocks and the squares of regular hours."""
+        alive = [t for t in self.trades if t.alive]
+        firsts = [t.price for t in alive if t.bits & LAST]
+        sized = [t for t in alive if t.bits & VOLUME and session_of(t.event_ns) != records.OUTSIDE]
+        usd = [t.price * t.size for t in sized if not t.in_bar]
+        blocks = [
+            t.price * t.size
+            for t in sized
+            if not t.in_bar
+            and t.size >= records.BLOCK_SHARES
+            and t.price * t.size >= records.BLOCK_USD
+        ]
+        regular = [t for t in sized if session_of(t.event_ns) == records.RTH]
+        return {
+            "first": firsts[0] if firsts else math.nan,
+            "max_print_usd": max(usd, default=math.nan),
+            "blocks": len(blocks),
+            "blocks_usd": sum(blocks),
+            "ppv": sum(t.price * t.price * t.size for t in regular),
+        }
 
     def _is_open(self, minute: int, closed: int) -> bool:
         if minute in self.open:
@@ -171,10 +230,11 @@ class Symbol:
                 return t.price, math.nan if t.in_bar else t.size
         return math.nan, math.nan
 
-    def typical(self, minute: int) -> bool:
-        """Is volume of an imported bar in a minute?"""
-        parts = [t for t in self.trades if t.in_bar and t.bits & VOLUME]
-        return any(t.event_ns // MINUTE == minute for t in parts)
+    def typical(self, minute: int) -> bool | None:
+        """Is volume of an imported bar in a minute? None: there was, and all of it is cancelled."""
+        inside = [t for t in self.trades if t.event_ns // MINUTE == minute]
+        parts = [t for t in inside if t.in_bar and t.bits & VOLUME]
+        return None if parts and not any(t.alive for t in parts) else bool(parts)
 
     def regular(self) -> tuple[float, float]:
         """open_rth, close_rth."""

@@ -24,6 +24,8 @@ from tools import metric_docs
         ("rel_volume_15m", "vol_ratio_15m"),
         ("macd(12, 26, 9)", "macd"),
         ("chg_pct", "chg_pct"),
+        ("relative_volume", "rvol_tod"),
+        ("market_cap", "mktcap"),
     ],
 )
 def test_an_alias_is_its_metric(alias, name):
@@ -47,8 +49,8 @@ def test_a_name_like_nothing_is_refused_without_a_guess():
 
 
 def test_a_metric_of_a_later_release_is_refused_with_its_reason():
-    for name in ("relative_volume", "rvol_tod"):
-        with pytest.raises(UnknownMetric, match=f"metric '{name}' needs 20 sessions of history"):
+    for name in ("vol_z", "trades_rel_5m"):
+        with pytest.raises(UnknownMetric, match=f"metric '{name}' needs the spread of volumes"):
             resolve(name)
 
 
@@ -59,7 +61,9 @@ def test_no_name_means_two_things():
 
 
 def test_only_halt_and_band_metrics_let_a_rule_fire_for_a_halted_symbol():
-    assert {m.name for m in METRICS if m.about_halt} == {"halted", "luld_up_pct", "luld_dn_pct"}
+    about = {"halted", "luld_up_pct", "luld_dn_pct", "halt_n_today", "halt_elapsed_s",
+             "since_resume_s"}  # fmt: skip
+    assert {m.name for m in METRICS if m.about_halt} == about
 
 
 def test_every_input_that_is_a_metric_is_a_canonical_name():
@@ -67,6 +71,7 @@ def test_every_input_that_is_a_metric_is_a_canonical_name():
     other = {
         "trades", "quotes", "final bars", "closes of final bars", "price per second",
         "price per minute", "volume per second", "volume per minute", "status", "bands",
+        "daily bars", "volume baseline",
     }  # fmt: skip
     for metric in METRICS:
         assert set(metric.inputs) <= canonical | other, metric.name

@@ -66,6 +66,7 @@ def status_document(app: web.Application) -> dict[str, Any]:
         "capacity": tables.sizes.capacity,
         "ticks": int(head["ticks"]) if head is not None else None,
         "alerts": total(telemetry, "alerts_emitted_total"),
+        "splits_suspected": total(telemetry, "splits_suspected"),
         "refusals": {name: int(head[name]) for name in REFUSALS} if head is not None else None,
         "front": {"connections": len(state.connections), **dict(state.front.counts)},
     }

@@ -4,6 +4,8 @@ from engine.metrics.entry import INDICATOR, SAME, Metric, section
 from engine.metrics.reach import BARS, CLOSED_MINUTES, Reach, bars_of_mean
 
 ROLLING_MINUTES = (5, 15, 60)
+RUN_MINUTES = (1, 2, 5, 10, 15, 30, 60)  # as engine.indicators has them
+RUN_CANDLES = 20  # a longer run is rare: so far a gap is looked for
 MEAN_WINDOWS = 20  # before the latest window of volume
 _SHORT = "fewer 1-minute bars than its warm-up"
 _CLOSES = ("closes of final bars",)
@@ -126,6 +128,18 @@ def _rolling() -> list[Metric]:
     return entries
 
 
+def _runs() -> list[Metric]:
+    return [
+        Metric(f"consec_{n}m", "count",
+               f"closed candles of {n} min in a row with close > open (+) or < open (-); 0 after "
+               "one with both equal",
+               "no whole candle has closed yet", INDICATOR,
+               f"Candles of {n} min in a row that rose, or fell", up=True, inputs=("final bars",),
+               warm_up=f"{n} min", reach=Reach(CLOSED_MINUTES, RUN_CANDLES * n))
+        for n in RUN_MINUTES
+    ]  # fmt: skip
+
+
 def _distances() -> list[Metric]:
     entries = []
     for kind in ("ema", "sma"):
@@ -164,6 +178,6 @@ def _distances() -> list[Metric]:
 
 # In the order of engine.indicators: their values are copied column by column.
 INDICATOR_ENTRIES = section(
-    "Indicators over 1-minute bars", (*_averages(), *_oscillators(), *_rolling())
+    "Indicators over 1-minute bars", (*_averages(), *_oscillators(), *_rolling(), *_runs())
 )
 ENTRIES = (*INDICATOR_ENTRIES, *section("Distance from indicators", _distances()))

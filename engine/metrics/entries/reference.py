@@ -4,7 +4,7 @@ from engine.metrics.entry import REFERENCE, SAME, Metric, section
 
 
 def _daily() -> list[Metric]:
-    missing = "not in the reference data"
+    missing = "not in the reference data, or today's first price looks like a split nobody told of"
     return [
         Metric("prev_close", "usd", "C1: official close of the session before, adjusted", missing,
                REFERENCE, "Yesterday's close", up=True),

@@ -1,6 +1,7 @@
 """Metrics of halts, price bands and the clock."""
 
 from engine.metrics.entry import ROW, SAME, TIME, Metric, section
+from engine.metrics.reach import THE_DATE, THE_OPEN
 
 
 def _status() -> list[Metric]:
@@ -14,6 +15,18 @@ def _status() -> list[Metric]:
         Metric("luld_dn_pct", "pct", "100 * (lower band / P - 1); <= 0 inside the bands", band,
                ROW, "Distance to the lower price band", "-luld_up_pct", up=False,
                inputs=("last", "bands"), about_halt=True),
+        Metric("halt_n_today", "count", "times that trading was halted or paused since the session "
+               "date began", "never", ROW, "Halts today", SAME, inputs=("status",),
+               about_halt=True, reach=THE_DATE),
+        Metric("halt_elapsed_s", "s", "T - exchange time of the halt, at least 0", "not halted",
+               ROW, "Seconds since the halt", SAME, inputs=("halted",), about_halt=True),
+        Metric("since_resume_s", "s", "T - exchange time of the latest resumption, at least 0",
+               "halted, or not resumed today", ROW, "Seconds since trading resumed", SAME,
+               inputs=("halted",), about_halt=True, reach=THE_DATE),
+        Metric("ssr", "flag", "1 if the lod is at most 0.90 * C1 (to 1e-9), or yesterday's was of "
+               "the close before it; else 0", "whether yesterday's was is not known, and today's "
+               "is not so far", ROW, "Short sales are restricted", SAME,
+               inputs=("lod", "prev_close"), reach=THE_OPEN),
     ]  # fmt: skip
 
 

@@ -1,12 +1,17 @@
 """Metrics of volume, trades and VWAP."""
 
 from engine.metrics.entry import HISTORY, ROW, SAME, Metric, section
-from engine.metrics.reach import SECONDS, THE_CLOSE, THE_DATE, THE_OPEN, Reach
+from engine.metrics.reach import MINUTES, SECONDS, THE_CLOSE, THE_DATE, THE_OPEN, Reach
 
+_NOT_THEN = "the engine was not running at that second, or the input is bars"
 _NONE = "never: 0 until the first such trade"
+_BLOCK = (
+    "10,000 shares, 200,000 USD and, where adv_20 is known, 0.05 % of it; pre, regular and after"
+)
 _COUNTED = "the input is bars, which do not tell; else 0 until the first such trade"
 
-VOLUME_WINDOWS = (("1m", 60), ("5m", 300), ("15m", 900))
+VOLUME_WINDOWS = (("1m", 60), ("5m", 300), ("10m", 600), ("15m", 900))
+VOLUME_MINUTES = 30
 
 
 def _day() -> list[Metric]:
@@ -26,6 +31,13 @@ def _day() -> list[Metric]:
                "Trades of regular hours", SAME, inputs=trades, reach=THE_OPEN),
         Metric("trades_all", "count", "volume-eligible trades of pre, regular and after", _COUNTED,
                ROW, "Trades of the day", SAME, aliases=("trades",), inputs=trades, reach=THE_DATE),
+        Metric("max_print_usd", "usd", "largest price * size of one trade, pre, regular and after",
+               "no volume yet, or the input is bars", ROW, "Largest print of the day", SAME,
+               inputs=trades, reach=THE_DATE),
+        Metric("blocks_n", "count", f"volume-eligible trades of at least {_BLOCK}",
+               _COUNTED, ROW, "Block trades of the day", SAME, inputs=trades, reach=THE_DATE),
+        Metric("blocks_usd", "usd", f"sum of price * size of trades of at least {_BLOCK}",
+               _COUNTED, ROW, "Dollars of block trades", SAME, inputs=trades, reach=THE_DATE),
     ]  # fmt: skip
 
 
@@ -44,7 +56,21 @@ def _windows() -> list[Metric]:
             reach=Reach(SECONDS, seconds),
         )
         for label, seconds in VOLUME_WINDOWS
-    ]
+    ] + [
+        Metric(f"vol_{VOLUME_MINUTES}m", "shares",
+               f"volume so far - volume as of whole minute floor(T / 1 min) - {VOLUME_MINUTES}, at "
+               "least 0", "the engine was not running at that minute", HISTORY,
+               f"Volume of the last {VOLUME_MINUTES}m", SAME,
+               inputs=("vol_all", "volume per minute"), warm_up=f"{VOLUME_MINUTES} min",
+               reach=Reach(MINUTES, VOLUME_MINUTES)),
+        Metric("trades_1m", "count",
+               "volume-eligible trades so far - those as of whole second floor(T / 1 s) - 60",
+               _NOT_THEN, HISTORY, "Trades of the last minute", SAME, inputs=("trades_all",),
+               warm_up="60 s", reach=Reach(SECONDS, 60)),
+        Metric("trades_per_s", "1/s", "trades_1m / 60", _NOT_THEN, HISTORY,
+               "Trades a second in the last minute", SAME, inputs=("trades_1m",), warm_up="60 s",
+               reach=Reach(SECONDS, 60)),
+    ]  # fmt: skip
 
 
 def _vwap() -> list[Metric]:
@@ -56,6 +82,11 @@ def _vwap() -> list[Metric]:
                "VWAP of all hours", up=True, inputs=("trades",), reach=THE_DATE),
         Metric("dist_vwap_pct", "pct", "100 * (P / vwap_rth - 1)", "no volume in regular hours",
                ROW, "Distance from the VWAP", up=True, inputs=("last", "vwap_rth"), reach=THE_OPEN),
+        Metric("dist_vwap_sd", "ratio", "(P - vwap_rth) / sqrt(sum of price ** 2 * size / sum of "
+               "size - vwap_rth ** 2), regular hours",
+               "no volume in regular hours, or all of it at one price", ROW,
+               "Distance from the VWAP in deviations of the day's prices", up=True,
+               inputs=("last", "vwap_rth"), reach=THE_OPEN),
     ]  # fmt: skip
 
 
