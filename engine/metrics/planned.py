@@ -40,5 +40,5 @@ PLANNED: dict[str, str] = {
         "or1_high or1_low or5_high or5_low or15_high or15_low or30_high or30_low or60_high "
         "or60_low n_hod n_lod momo_count pullback_pct reclimb_pct",
     ),
-    **_names(_BARS, "stoch adx cci mfi roc supertrend linreg_slope consec_1m consec_5m"),
+    **_names(_BARS, "consec_1m consec_5m"),
 }

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.rules import opcodes as op
+from engine.rules.families import NONE, Placed, Room
 from engine.rules.slots import Slots, keys_of
 
 
@@ -54,7 +55,7 @@ class Program:
     state_key[s], uint8[S, 16], in planes [S_PLANE, + state_planes[s]) and S_ROWS rows;
     state_mark[s], int64, is the same where key and slots are; state_clearing uint8[S]: see
     opcodes. derived_key uint8[D, 16], derived_slot int32[D]: columns that the program fills.
-    lists: names of the groups behind opcodes.GROUPS.
+    lists: names of the groups behind opcodes.GROUPS. families: parameterised indicators it names.
     """
 
     code: Code
@@ -66,8 +67,9 @@ class Program:
     derived_key: np.ndarray
     derived_slot: np.ndarray
     lists: tuple[str, ...]
+    families: Placed = NONE
 
-    def fits(self, columns: int, planes: int, rows: int) -> bool:
+    def fits(self, columns: int, planes: int, rows: int, room: Room) -> bool:
         """True if tables with so many columns and slots have all that the kernels touch."""
         code = self.code
         operands = code.nodes[:, op.N_A : op.N_B + 1]
@@ -85,18 +87,24 @@ class Program:
             _highest(*read) < columns
             and _highest(*touched, code.extras[:, op.X_FROM]) < planes
             and _highest(code.row_slots) < rows
+            and _highest(self.families.slot) < room.families
+            and _highest(self.families.rows) < room.rows
+            and (room.regular or not any("_rth(" in name for name in self.families.names))
         )
 
 
 @dataclasses.dataclass(frozen=True)
 class Space:
-    """What a program may take. first_derived: number of the first derived column."""
+    """What a program may take. first_family, first_derived: numbers of the first columns of
+    families and of derived ones."""
 
     nodes: int
     planes: int
     rows: int
     derived: int
     captures: int
+    families: Room
+    first_family: int
     first_derived: int
 
 

@@ -1,0 +1,267 @@
+"""Kernels of the families that look at a window of bars, for a tile of symbols.
+
+They remember nothing: a value is computed anew from its bars, the oldest first, so that nothing
+drifts and a revision is simply computed again.
+"""
+# mypy: allow-untyped-defs, allow-untyped-calls
+
+import numpy as np
+from numba import njit
+
+from engine.families.tile_nb import TILE
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def total_nb(rows, first, end, out):
+    """Sum of rows[first:end], float64[any, TILE]."""
+    for j in range(TILE):
+        out[j] = 0.0
+    for k in range(first, end):
+        row = rows[k]
+        for j in range(TILE):
+            out[j] += row[j]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def highest_nb(rows, first, end, out):
+    """Highest of rows[first:end]."""
+    for j in range(TILE):
+        out[j] = rows[first, j]
+    for k in range(first + 1, end):
+        row = rows[k]
+        for j in range(TILE):
+            out[j] = row[j] if row[j] > out[j] else out[j]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def lowest_nb(rows, first, end, out):
+    """Lowest of rows[first:end]."""
+    for j in range(TILE):
+        out[j] = rows[first, j]
+    for k in range(first + 1, end):
+        row = rows[k]
+        for j in range(TILE):
+            out[j] = row[j] if row[j] < out[j] else out[j]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def known_nb(w, bars):
+    """Values of symbols with fewer bars are unknown."""
+    for j in range(TILE):
+        w.value[j] = w.value[j] if w.there[j] >= bars else np.nan
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def moments_nb(w, n, c):
+    """Mean of n closes, less the newest one, in a; their population variance in b.
+
+    Both passes are relative to the newest close, so that nothing cancels.
+    """
+    newest = w.close[c - 1]
+    for j in range(TILE):
+        w.a[j] = 0.0
+        w.b[j] = 0.0
+    for k in range(c - n, c):
+        row = w.close[k]
+        for j in range(TILE):
+            w.a[j] += row[j] - newest[j]
+    for j in range(TILE):
+        w.a[j] /= n
+    for k in range(c - n, c):
+        row = w.close[k]
+        for j in range(TILE):
+            off = (row[j] - newest[j]) - w.a[j]
+            w.b[j] += off * off
+    for j in range(TILE):
+        w.b[j] /= n
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def sma_nb(p, w, c):
+    """sma(period)."""
+    n = np.int64(p[0])
+    newest = w.close[c - 1]
+    for j in range(TILE):
+        w.a[j] = 0.0
+    for k in range(c - n, c):
+        row = w.close[k]
+        for j in range(TILE):
+            w.a[j] += row[j] - newest[j]
+    for j in range(TILE):
+        w.value[j] = newest[j] + w.a[j] / n
+    known_nb(w, n)
+
+
+BAND_DEVIATION, BAND_UPPER, BAND_LOWER, BAND_WIDTH, BAND_PLACE = range(5)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def bands_nb(p, w, c, line):
+    """stddev(period), and of the bands bb_*(period, deviations) the one that `line` names."""
+    n = np.int64(p[0])
+    moments_nb(w, n, c)
+    newest = w.close[c - 1]
+    for j in range(TILE):
+        deviation = np.sqrt(w.b[j])
+        middle, reach = newest[j] + w.a[j], p[1] * deviation
+        if line == BAND_DEVIATION:
+            w.value[j] = deviation
+        elif line == BAND_UPPER:
+            w.value[j] = middle + reach
+        elif line == BAND_LOWER:
+            w.value[j] = middle - reach
+        elif line == BAND_WIDTH:
+            w.value[j] = 100.0 * (2.0 * reach) / middle if middle > 0.0 else np.nan
+        else:
+            w.value[j] = (reach - w.a[j]) / (2.0 * reach) if reach > 0.0 else np.nan
+    known_nb(w, n)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def roc_nb(p, w, c):
+    """roc(period)."""
+    n = np.int64(p[0])
+    now, then = w.close[c - 1], w.close[c - 1 - n]
+    for j in range(TILE):
+        w.value[j] = 100.0 * (now[j] / then[j] - 1.0) if then[j] > 0.0 else np.nan
+    known_nb(w, n + 1)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def line_nb(p, w, c, squared):
+    """linreg_slope(period) or, squared, r2(period): of closes against the number of the bar."""
+    n = np.int64(p[0])
+    moments_nb(w, n, c)
+    newest = w.close[c - 1]
+    centre = (n - 1) / 2.0
+    width = n * (n * n - 1.0) / 12.0
+    for j in range(TILE):
+        w.d[j] = 0.0
+    for k in range(n):
+        row, x = w.close[c - n + k], k - centre
+        for j in range(TILE):
+            w.d[j] += x * ((row[j] - newest[j]) - w.a[j])
+    for j in range(TILE):
+        if squared:
+            spread = width * (w.b[j] * n)
+            w.value[j] = w.d[j] * w.d[j] / spread if spread > 0.0 else np.nan
+        else:
+            w.value[j] = w.d[j] / width
+    known_nb(w, n)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def vwma_nb(p, w, c, r):
+    """vwma(period)."""
+    n = np.int64(p[0])
+    for j in range(TILE):
+        w.a[j] = 0.0
+        w.b[j] = 0.0
+    for k in range(n):
+        close, volume = w.close[c - n + k], w.volume[r - n + k]
+        for j in range(TILE):
+            w.a[j] += close[j] * volume[j]
+            w.b[j] += volume[j]
+    for j in range(TILE):
+        w.value[j] = w.a[j] / w.b[j] if w.b[j] > 0.0 else np.nan
+    known_nb(w, n)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def typical_nb(w, c, r, back, out):
+    """Typical price of the bar `back` bars before the newest."""
+    high, low, close = w.high[r - 1 - back], w.low[r - 1 - back], w.close[c - 1 - back]
+    for j in range(TILE):
+        out[j] = (high[j] + low[j] + close[j]) / 3.0
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def cci_nb(p, w, c, r):
+    """cci(period)."""
+    n = np.int64(p[0])
+    for j in range(TILE):
+        w.a[j] = 0.0
+        w.b[j] = 0.0
+    for back in range(n):
+        typical_nb(w, c, r, back, w.d)
+        for j in range(TILE):
+            w.a[j] += w.d[j]
+    for j in range(TILE):
+        w.a[j] /= n
+    for back in range(n):
+        typical_nb(w, c, r, back, w.d)
+        for j in range(TILE):
+            w.b[j] += abs(w.d[j] - w.a[j])
+    typical_nb(w, c, r, 0, w.d)
+    for j in range(TILE):
+        # sums of equal prices differ from them by rounding alone
+        spread = w.b[j] / n
+        some = spread > 1e-12 * abs(w.a[j])
+        w.value[j] = (w.d[j] - w.a[j]) / (0.015 * spread) if some else np.nan
+    known_nb(w, n)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def mfi_nb(p, w, c, r):
+    """mfi(period): flow is typical price * volume, up or down as the typical price went."""
+    n = np.int64(p[0])
+    for j in range(TILE):
+        w.a[j] = 0.0
+        w.b[j] = 0.0
+    typical_nb(w, c, r, n, w.d)
+    for k in range(n):
+        back = n - 1 - k
+        high, low, close = w.high[r - 1 - back], w.low[r - 1 - back], w.close[c - 1 - back]
+        volume = w.volume[r - 1 - back]
+        for j in range(TILE):
+            price = (high[j] + low[j] + close[j]) / 3.0
+            flow = price * volume[j]
+            w.a[j] += flow if price > w.d[j] else 0.0
+            w.b[j] += flow if price < w.d[j] else 0.0
+            w.d[j] = price
+    for j in range(TILE):
+        flow = w.a[j] + w.b[j]
+        w.value[j] = 100.0 * (w.a[j] / flow) if flow > 0.0 else np.nan
+    known_nb(w, n + 1)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def place_nb(w, n, c, r, back, out):
+    """100 * place of a close in the range of n bars up to it, `back` bars before the newest."""
+    highest_nb(w.high, r - back - n, r - back, w.a)
+    lowest_nb(w.low, r - back - n, r - back, w.b)
+    close = w.close[c - 1 - back]
+    for j in range(TILE):
+        width = w.a[j] - w.b[j]
+        out[j] = 100.0 * (close[j] - w.b[j]) / width if width > 0.0 else np.nan
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def williams_nb(p, w, c, r):
+    """williams_r(period)."""
+    n = np.int64(p[0])
+    highest_nb(w.high, r - n, r, w.a)
+    lowest_nb(w.low, r - n, r, w.b)
+    close = w.close[c - 1]
+    for j in range(TILE):
+        width = w.a[j] - w.b[j]
+        w.value[j] = -100.0 * (w.a[j] - close[j]) / width if width > 0.0 else np.nan
+    known_nb(w, n)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def stochastic_nb(p, w, c, r, signal):
+    """stoch_k(period, slow, signal) or, with signal, stoch_d: the mean of its last values."""
+    n, slow, last = np.int64(p[0]), np.int64(p[1]), np.int64(p[2])
+    for j in range(TILE):
+        w.value[j] = 0.0
+    # the mean of means: each place counts as often as it stands in one of the windows of `slow`
+    windows = last if signal else 1
+    for back in range(slow + windows - 1):
+        place_nb(w, n, c, r, back, w.d)
+        times = min(back + 1, slow, windows, slow + windows - 1 - back)
+        for j in range(TILE):
+            w.value[j] += times * w.d[j]
+    for j in range(TILE):
+        w.value[j] /= slow * windows
+    known_nb(w, n + slow + last - 2)
