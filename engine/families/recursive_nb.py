@@ -168,7 +168,7 @@ def supertrend_nb(p, w, c, r, direction):
         lower = lower if first or lower > old_lower or previous < old_lower else old_lower
         upper = upper if first or upper < old_upper or previous > old_upper else old_upper
         rising = close > upper if trend < 0.0 else not close < lower
-        rising = rising and not first
+        rising = rising or first
         known = w.seen[j] > period
         w.after[2, j] = lower if known else 0.0
         w.after[3, j] = upper if known else 0.0

@@ -216,8 +216,11 @@ def mfi_nb(p, w, c, r):
         for j in range(TILE):
             price = (high[j] + low[j] + close[j]) / 3.0
             flow = price * volume[j]
-            w.a[j] += flow if price > w.d[j] else 0.0
-            w.b[j] += flow if price < w.d[j] else 0.0
+            # sums of the same prices in another order differ by rounding alone
+            moved = price - w.d[j]
+            equal = abs(moved) <= 1e-13 * price
+            w.a[j] += flow if moved > 0.0 and not equal else 0.0
+            w.b[j] += flow if moved < 0.0 and not equal else 0.0
             w.d[j] = price
     for j in range(TILE):
         flow = w.a[j] + w.b[j]

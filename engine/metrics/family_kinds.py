@@ -17,8 +17,7 @@ Count = Callable[[Periods], int]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Period:
-    """A number of a kind: its name, bounds, default (None: it must be given), whether it is whole.
-    """
+    """A number of a kind. default: None where it must be given; whole: it has no fraction."""
 
     name: str
     low: float
@@ -34,7 +33,8 @@ class Kind:
     entry.Metric; {0}, {1}, {2} stand for its periods, {f} for its field. bars: bars before the
     first value. closes, ranges: how many closes and how many other values of bars a value looks at.
     reach: how many bars carry its weight. rows: slots of state a symbol. cost_ns: of one step for
-    one symbol, from its periods or, of a window in time, its minutes. edge: where libraries disagree or divide 0 by 0; empty: nowhere.
+    one symbol, from its periods or, of a window in time, its minutes. edge: where libraries
+    disagree or divide 0 by 0; empty: nowhere.
     """
 
     name: str
@@ -122,7 +122,10 @@ def _macd() -> list[Kind]:
                Period("signal period", 1, 250, 9))  # fmt: skip
     bars: Count = lambda p: int(p[1] + p[2]) - 1  # noqa: E731
     slow: Count = lambda p: bars_of_mean(2 / (p[1] + 1))  # noqa: E731
-    both: Count = lambda p: slow(p) + (bars_of_mean(2 / (p[2] + 1)) if p[2] > 1 else 1)  # noqa: E731
+
+    def both(p: Periods) -> int:
+        return slow(p) + (bars_of_mean(2 / (p[2] + 1)) if p[2] > 1 else 1)
+
     edge = (
         "Both EMAs have their seed at the bar of the slow one and all three lines begin with the "
         "signal, as TA-Lib. Others seed each EMA on its own."
@@ -162,7 +165,8 @@ def _trend() -> list[Kind]:
              _one_more, _two, _two, _wilder_reach, no_range, flip="plus_di", up=False, rows=4),
         Kind("supertrend", super_periods, "usd", "SuperTrend line", super_formula, _one_more, _two,
              _two, _wilder_reach, up=True, rows=5,
-             edge="Begins downward with the first ATR, as TradingView; TA-Lib likewise."),
+             edge="Begins upward with the first ATR, as TA-Lib; TradingView begins downward. They "
+             "agree from the first change of direction on."),
         Kind("supertrend_dir", super_periods, "code", "Direction of the SuperTrend",
              "1 while the close is above the SuperTrend line, -1 below it", _one_more, _two, _two,
              _wilder_reach, up=True, rows=5),

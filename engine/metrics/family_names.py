@@ -59,7 +59,7 @@ def _example(written: str) -> str:
     if kind.name == "rv":
         return "rv(30m)"
     numbers = [
-        repr(float(20 if period.default is None else period.default)).removesuffix(".0")
+        repr(float(14 if period.default is None else period.default)).removesuffix(".0")
         for period in kind.periods
     ]
     return f"{written}({', '.join([*kind.fields[:1], *numbers])})"

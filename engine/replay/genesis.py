@@ -104,6 +104,9 @@ def snapshot(
         "indicator_state": table.state[copy][ids],
         "indicator_values": table.values[copy][:, ids],
         "indicator_closes": table.closes[:, ids],
+        "frame_closes": tables.frames.closes[:, :, ids],
+        "frame_ranges": tables.frames.ranges[:, :, :, ids],
+        "frame_marks": tables.frames.marks[copy][:, ids],
         "cooldowns": export_cooldowns(tables, ids),
     }
     beat()
@@ -194,6 +197,12 @@ def _restore_indicators(
         table.state[copy][ids] = arrays["indicator_state"]
         table.values[copy][:, ids] = arrays["indicator_values"]
     table.closes[:, ids] = arrays["indicator_closes"]
+    frames = tables.frames
+    count = min(len(frames.closes), len(arrays["frame_closes"]))  # regular hours may not be kept
+    frames.closes[:count, :, ids] = arrays["frame_closes"][:count]
+    frames.ranges[:count, :, :, ids] = arrays["frame_ranges"][:count]
+    for copy in (0, 1):
+        frames.marks[copy, :count, ids] = arrays["frame_marks"][:count].T
     write_word(table.words, 0, 0)
 
 
@@ -265,7 +274,7 @@ def empty_arrays(
     """Arrays of a genesis without history: nothing known but the reference rows (in ticker
     order)."""
     _, arrays = snapshot(tables)
-    count = len(tickers)
+    count, frames = len(tickers), tables.frames
     closes, values = arrays["indicator_closes"], arrays["indicator_values"]
     state = arrays["indicator_state"]
     head = np.zeros(1, records.CELL_HEAD)
@@ -279,6 +288,9 @@ def empty_arrays(
         "indicator_state": np.zeros((count, *state.shape[1:])),
         "indicator_values": np.full((values.shape[0], count), np.nan),
         "indicator_closes": np.zeros((closes.shape[0], count)),
+        "frame_closes": np.zeros((*frames.closes.shape[:2], count)),
+        "frame_ranges": np.zeros((*frames.ranges.shape[:3], count)),
+        "frame_marks": np.zeros((len(frames.closes), count), np.int64),
         "second_price": np.empty((0, count)),
         "second_volume": np.empty((0, count), np.uint32),
         "minute_price": np.empty((0, count)),

@@ -148,7 +148,7 @@ def chosen(placed: Placed) -> Chosen:
         words[number, F_ROW], words[number, F_ROWS] = at, count
         keys.append(key_of(b"family", name.encode(), placed.rows[at : at + count].tobytes()))
         at += count
-    return Chosen(key_table(keys), placed.slot, words, params, placed.rows)
+    return Chosen(key_table(keys), placed.slot.copy(), words, params, placed.rows.copy())
 
 
 def _fill_words(words: np.ndarray, family: Family) -> None:

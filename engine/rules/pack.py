@@ -17,7 +17,7 @@ from engine.rules.packed_rules import PackedRules
 from engine.rules.program import Code, Program
 from engine.rules.sound import is_sound
 
-_MAGIC = b"TSRULES2"
+_MAGIC = b"TSRULES3"
 _DIGEST_BYTES = 32
 # By array its type and the shape of one entry.
 _SET: dict[str, tuple[str, tuple[int, ...]]] = {

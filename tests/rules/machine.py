@@ -106,7 +106,9 @@ class Machine:
         self.op_bits = np.full((2, SIZES.op_bit_slots, WORDS), 0x5555, np.uint64)
         self.op_rows = np.full((SIZES.op_row_slots, ROWS), 0x5A5A, np.int64)
         self.truth = np.zeros((16, WORDS), np.uint64)
-        self.columns = np.full((2, COLUMNS + SIZES.max_derived, ROWS), np.nan)
+        self.columns = np.full(
+            (2, COLUMNS + SIZES.max_families + SIZES.max_derived, ROWS), np.nan
+        )
         self.n = 0
         self.t_ns = 0
         self.before_ns: int | None = None
@@ -245,7 +247,8 @@ def column_of(program: Program, node: Node) -> int:
     """The column of a number that compares symbols, -1 if this program has none."""
     keys = [key.tobytes() for key in program.derived_key]
     key = derived_key(across_key(node))
-    return COLUMNS + int(program.derived_slot[keys.index(key)]) if key in keys else -1
+    first = COLUMNS + SIZES.max_families
+    return first + int(program.derived_slot[keys.index(key)]) if key in keys else -1
 
 
 def source_of(program: Program, node: CrossSection) -> int:
