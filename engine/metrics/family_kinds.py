@@ -246,7 +246,8 @@ def _oscillators() -> list[Kind]:
              "100 * flow of {0} bars with a rising typical price / flow of all that moved",
              _one_more, _one_more, _one_more, _one_more, "no flow in its bars (0/0)",
              flip="100 - {name}", up=True, cost_ns=_window_ns,
-             edge="No flow: 0/0, unknown; TA-Lib says 0 for a flow under 1 USD."),
+             edge="No flow: 0/0, unknown; TA-Lib says 0 for a flow under 1 USD. Typical prices "
+             "that differ by rounding alone have not moved, as in TA-Lib."),
         Kind("williams_r", _ranges(), "points", "Williams %R",
              "-100 * (highest high - close) / (highest high - lowest low), of {0} bars", _first,
              _first, _first, _first, flat, up=True, flip="-100 - {name}", cost_ns=_window_ns,

@@ -28,6 +28,7 @@ class FamilyPlayer(Player):
         self.names: list[str] = []
         self.wanted = names
         self.tables.cell.heads[0]["closed_minute"] = self.minute
+        self.tables.cell.rows["minutes"]["minute"] = -1
 
     def cell(self, events: list[np.ndarray], closed: int) -> int:
         n = super().cell(events, closed)
@@ -50,6 +51,19 @@ class FamilyPlayer(Player):
             self.families.take(n, chosen(self.placed), known)
             self.names = list(self.wanted)
         self.families.step(n)
+
+    def open_minute(self, symbol: int, minute: int, ohlc: list[float], volume: float) -> None:
+        """Let a minute be open in every cell from now on."""
+        for rows in self.tables.cell.rows:
+            opened = rows["minutes"][symbol, 0]
+            opened["minute"], opened["volume"] = minute, volume
+            for name, value in zip(("open", "high", "low", "close"), ohlc, strict=True):
+                opened[name] = value
+
+    def no_open_minute(self, symbol: int) -> None:
+        """Let no minute be open."""
+        for rows in self.tables.cell.rows:
+            rows["minutes"][symbol]["minute"] = -1
 
     def column(self, name: str) -> np.ndarray:
         """The current values of a family, float64[rows]."""
