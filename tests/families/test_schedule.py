@@ -114,7 +114,8 @@ def torn(before: list[np.ndarray], now: list[np.ndarray], tear: random.Random) -
     rng = np.random.default_rng(tear.randrange(1 << 30))
     share = tear.random()
     for old, new in zip(before, now, strict=True):
-        changed = np.argwhere(~((old == new) | ((old != old) & (new != new))))
+        unknown = old.dtype.kind == "f" and np.isnan(old) & np.isnan(new)
+        changed = np.argwhere((old != new) & np.logical_not(unknown))
         lost = changed[rng.random(len(changed)) < share]
         new[tuple(lost.T)] = old[tuple(lost.T)]
 

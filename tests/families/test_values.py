@@ -14,7 +14,7 @@ from tests.families.oracle import Bars, by_talib, scale_of, walk
 from tests.families.player import FIRST_MINUTE, FamilyPlayer, play
 
 VECTORS = json.loads(
-    gzip.open(Path(__file__).parents[1] / "data/indicator_vectors.json.gz").read()
+    gzip.decompress((Path(__file__).parents[1] / "data/indicator_vectors.json.gz").read_bytes())
 )
 KEYS = ("open", "high", "low", "close", "volume")
 

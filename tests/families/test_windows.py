@@ -1,5 +1,6 @@
 """Windows in time against what bars, prices and volumes say when looked at one by one."""
 
+import itertools
 import math
 import random
 
@@ -91,7 +92,7 @@ class Windows:
             return NAN
         if family.kind == "rv":
             prices = [self.price_at[60 * m][symbol] for m in (*minutes, closed + 1)]
-            steps = [math.log(b / a) ** 2 for a, b in zip(prices, prices[1:], strict=False)]
+            steps = [math.log(b / a) ** 2 for a, b in itertools.pairwise(prices)]
             return 100 * math.sqrt(math.fsum(steps))
         inside = [self.bars[symbol][m] for m in minutes if m in self.bars[symbol]]
         if not inside:
