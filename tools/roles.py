@@ -51,9 +51,13 @@ _BARS = (
 )  # fmt: skip
 _INDICATORS = (
     "indicator_words", "indicator_state", "indicator_values", "indicator_closes",
-    "indicator_changed",
+    "indicator_changed", "frame_closes", "frame_ranges", "frame_marks", "frame_ops",
+    "frame_op_words", "frame_minute_high", "frame_minute_low", "frame_minute_stamp",
 )  # fmt: skip
-_SCAN = ("metric_columns", "truth", "op_bits", "op_rows", "held", "cooldowns", "scan_words")
+_SCAN = (
+    "metric_columns", "family_state", "family_since", "truth", "op_bits", "op_rows", "held",
+    "cooldowns", "scan_words",
+)  # fmt: skip
 _ALERTS = ("flow", "kept_back")
 _RECORDER = ("ticks_ctl", "decisions_ctl", "bar_ring_ctl", "flow")
 _WEB = ("rules_ctl", "rules_data")
