@@ -31,8 +31,10 @@ lint: $(VENV)/.dev ## ruff, mypy --strict, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports --config setup.cfg
 
+# Most tests wait for engines of their own: four workers keep two processors busy.
 test: check $(VENV)/.dev lint ## everything, without services, network or root
-	$(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
+	$(BIN)/python -m tools.kernels
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 soak: check $(VENV)/.dev ## the long proofs in full: make soak, or make soak NAME=kills
 	TAPESCAN_SOAK=1 $(BIN)/python -m pytest -m soak -s $(if $(NAME),-k $(NAME)) $(PYTEST_ARGS)

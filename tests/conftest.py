@@ -28,14 +28,11 @@ def soak() -> bool:
     return SOAK
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks for the marks
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Every file is a group for `pytest -n 2 --dist loadgroup`: what its tests share is made once.
+    """The longest files come first, or they would be what other processors wait for at the end.
 
-    The longest groups come first, or they would be what the other processor waits for at the end.
+    `--dist loadfile` runs each file in one process: what its tests share is made once.
     """
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(item.path.relative_to(_TESTS).as_posix()))
     items.sort(key=lambda item: item.path.relative_to(_TESTS).parts[0] not in ENGINES)
 
 

@@ -13,7 +13,7 @@ NO_TESTS_RAN = 5  # pytest's exit code
 def run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     """A run of pytest on some of the tests of the front, as `make test` starts it."""
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-n", "1", "--dist", "loadgroup", *arguments],
+        [sys.executable, "-m", "pytest", "-n", "1", "--dist", "loadfile", *arguments],
         cwd=ROOT / "tests/web", env=os.environ | environ, capture_output=True, text=True,
         timeout=240, check=False,
     )  # fmt: skip

@@ -1,4 +1,5 @@
-"""Whole scan cycles of 10,000 symbols and 1,000 rules, beside numpy masks and polars."""
+"""Whole scan cycles of 10,000 symbols and 1,000 or 10,000 rules, beside numpy masks, polars and
+duckdb."""
 
 import dataclasses
 import json
@@ -7,141 +8,30 @@ import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import numpy as np
 import polars as pl
 
-from engine.domain import records, tables
-from engine.domain.sizes import Sizes
-from engine.indicators import registry as indicators
 from engine.metrics.registry import COLUMNS, METRICS, resolve
-from engine.rules.compiler import CompiledRules, compile_rules
+from engine.rules.compiler import CompiledRules
 from engine.rules.model import Condition, Op, Rule
-from engine.rules.pack import pack
-from engine.rules.program_nb import evaluate_rules_nb
 from engine.scan.fire_nb import COOLED, FIRED
-from engine.scan.stage import ScanStage
-from shm.arena import PrivateArena
+from tools.bench.desk import START_NS, STEP_NS, Engine, elapsed_ms
 
 SYMBOLS, RULES, LEAVES = 10_000, 1_000, 3
-CYCLE_MS, SMALL_MS, NUMPY_RATIO, POLARS_RATIO = 12.0, 0.1, 2.0, 3.0
-MANY_RULES, FIRE_MS = 10_000, 5.0
+CYCLE_MS, SMALL_MS = 12.0, 0.1
+NUMPY_RATIO, POLARS_RATIO, DUCKDB_RATIO = 2.0, 3.0, 3.0
+MANY_RULES, TEN_MS, FIRE_MS = 10_000, 80.0, 5.0
 SELECTIVE, HALF_COOL_S, LONG_COOL_S = (0.05, 0.14, 0.143), 0.15, 60.0
 ROUNDS, FEW_ROUNDS = 60, 14
-STEP_NS = 100_000_000
-START_NS = 1_381_217_400_000_000_000
 OPERATORS: dict[Op, Callable[[Any, Any], Any]] = {">": operator.gt, "<": operator.lt}
 
 
-class _Engine:
-    """One worker on private memory; cells do not change, time does."""
-
-    def __init__(self, symbols: int, rules: int, share: float) -> None:
-        self.rng = np.random.default_rng(11)
-        self.symbols = symbols
-        sizes = Sizes(
-            symbols, ring_ticks=1 << 10, pool_trades=1 << 10, max_rules=max(rules, 64),
-            max_cooling=max(1 << 18, int(1.1 * share * symbols * rules)), rules_bytes=1 << 24,
-        )  # fmt: skip
-        columns = tables.Columns(indicators.SLOTS, indicators.VALUES, indicators.RING, COLUMNS)
-        self.tables = tables.allocate(PrivateArena(), sizes, columns)
-        self.tables.session["start_ns"] = START_NS - 3600 * records.NS_PER_SECOND
-        self.tables.session["open_ns"] = START_NS - 1800 * records.NS_PER_SECOND
-        self.tables.session["close_ns"] = self.tables.session["end_ns"] = START_NS * 2
-        self._fill()
-        self.n = self.version = 0
-        self.stage = ScanStage(self.tables, 0)
-        self.stage.recover()
-
-    def _fill(self) -> None:
-        """Numbers without meaning but spread like those of a market: every metric is known."""
-        rng, rows = self.rng, self.tables.cell.rows
-        count = rows.shape[1]  # also those that no symbol has: they never fire
-        last = rng.uniform(5, 500, (count,))
-        near = {"last": last, "bid": last - 0.01, "ask": last + rng.uniform(0.01, 0.05, count)}
-        spread = {name: rng.uniform(1, 9_000, count) for name in ("bid_size", "ask_size")}
-        for name, values in (near | spread).items():
-            rows[name][:] = values
-        for session in range(3):
-            rows["high"][:, :, session] = last * rng.uniform(1, 1.05, count)
-            rows["low"][:, :, session] = last * rng.uniform(0.95, 1, count)
-            volume = rng.integers(1, 10**7, count)
-            rows["volume"][:, :, session] = volume
-            rows["pv"][:, :, session] = volume * last * rng.uniform(0.98, 1.02, count)
-            rows["trades"][:, :, session] = rng.integers(1, 10**5, count)
-        rows["open_rth"][:] = last * rng.uniform(0.95, 1.05, count)
-        rows["tick_event_ns"], rows["last_event_ns"] = START_NS, START_NS
-        self.tables.reference["prev_close"] = last * rng.uniform(0.9, 1.1, count)
-        self.tables.reference["atr14_day"] = last * rng.uniform(0.01, 0.1, count)
-        values = self.tables.indicators.values
-        values[:] = last * rng.uniform(0.95, 1.05, values.shape)
-        values[:, : values.shape[1] // 2] = rng.uniform(0, 100, (values.shape[1] // 2, count))
-        self._fill_histories(last)
-        for number in range(self.symbols):
-            self.tables.names.raw[number] = f"S{number * 7919 % self.symbols:05}".encode()
-
-    def _fill_histories(self, last: np.ndarray) -> None:
-        history, second = self.tables.history, START_NS // records.NS_PER_SECOND
-        count = len(history.second_stamp)
-        stamps = second - count + 60 + np.arange(count)
-        history.second_stamp[stamps % count] = stamps
-        history.second_price[:] = last * self.rng.uniform(0.98, 1.02, last.shape)
-        history.second_volume[:] = self.rng.integers(0, 10**6, last.shape)
-
-    def use(self, rules: list[Rule]) -> CompiledRules:
-        """Decide on these rules from the next cycle on."""
-        self.version += 1
-        compiled = compile_rules(rules)
-        self.tables.rules.set_floor(self.version - 1)
-        self.tables.rules.publish(self.version, pack(compiled))
-        return compiled
-
-    def prepare(self) -> int:
-        """Publish the next cell and forget what the lane holds."""
-        self.n += 1
-        head = self.tables.cell.heads[self.n % tables.CELL_SLOTS]
-        head["n"], head["t_ns"] = self.n, START_NS + self.n * STEP_NS
-        head["rules_version"], head["symbol_count"][0] = self.version, self.symbols
-        self.tables.indicators.words[0] = self.n * 2
-        self.stage.lane.set_head(self.stage.lane.tail())
-        return self.n
-
-    def cycle_ms(self) -> float:
-        """One whole cycle: metrics, rules, cooldowns, commit, apply."""
-        n = self.prepare()
-        return _ms(lambda: self.stage.run(n))
-
-    def rules_ms(self) -> float:
-        """What the evaluation of all rules takes, of the cycle that was run last."""
-        evaluator, truth = self.stage.evaluator, self.tables.scan.truth[self.n & 1]
-        return _ms(lambda: evaluate_rules_nb(
-            evaluator.program.code, evaluator.past, evaluator.cycle, evaluator.room, truth,
-            truth.shape[1],
-        ))  # fmt: skip
-
-    def finish_ms(self) -> float:
-        """One whole cycle, of which what follows the evaluation of the rules is measured."""
-        n = self.prepare()
-        self.stage.judge(n)
-        return _ms(lambda: self.stage.finish(n))
-
-    def columns(self) -> np.ndarray:
-        """float64[metrics, symbols] of the newest cycle."""
-        whole: np.ndarray = self.tables.scan.columns[self.n & 1][:, : self.symbols]
-        return whole
-
-
-def _ms(work: Callable[[], object]) -> float:
-    start = time.perf_counter_ns()
-    work()
-    return (time.perf_counter_ns() - start) / 1e6
-
-
-def _steady_columns(engine: _Engine) -> list[int]:
+def _steady_columns(engine: Engine) -> list[int]:
     """Columns that are known, spread and do not move while only the time moves."""
     seen = []
     for _ in range(2):
@@ -239,10 +129,10 @@ class _NumpyScan:
 
 def _start(
     symbols: int, rules: int, shares: tuple[float, ...], cooldown: float
-) -> tuple[_Engine, CompiledRules]:
+) -> tuple[Engine, CompiledRules]:
     """An engine some cycles into its rules. Half of them began one cycle later: with a cooldown of
     one and a half cycles, half of the true pairs cool at any time."""
-    engine = _Engine(symbols, rules, float(np.prod(shares)))
+    engine = Engine(symbols, rules, float(np.prod(shares)))
     usable = _steady_columns(engine)
     made = make_rules(engine.columns(), usable, rules, shares, cooldown)
     engine.use(made[::2])
@@ -266,10 +156,10 @@ def _measure(
     for number in range(rounds):
         note("cycle", engine.cycle_ms())
         if number % 2:
-            note("metrics", _ms(lambda: engine.stage.metrics.compute(engine.n)))
+            note("metrics", elapsed_ms(lambda: engine.stage.metrics.compute(engine.n)))
         note("rules", engine.rules_ms())
-        note("numpy_masks", _ms(peer.masks))
-        note("numpy_scan", _ms(peer.scan))
+        note("numpy_masks", elapsed_ms(peer.masks))
+        note("numpy_scan", elapsed_ms(peer.scan))
     return _Figures(
         counts=engine.stage.counts.copy(), columns=engine.columns().copy(), compiled=compiled,
         **best,
@@ -295,8 +185,8 @@ def _firing_ms() -> float:
     return best
 
 
-def _polars_ms(figures: _Figures) -> float:
-    """Best time of polars in a process of its own: its threads are set before its import."""
+def _peer_ms(name: str, figures: _Figures, rounds: int) -> float:
+    """Best time of a peer in a process of its own: its threads are set before its import."""
     with tempfile.TemporaryDirectory() as directory:
         np.save(Path(directory) / "columns.npy", figures.columns)
         leaves = [
@@ -307,17 +197,15 @@ def _polars_ms(figures: _Figures) -> float:
         ]  # fmt: skip
         (Path(directory) / "rules.json").write_text(json.dumps(leaves))
         done = subprocess.run(
-            [sys.executable, "-m", "tools.bench.scan", directory],
+            [sys.executable, "-m", "tools.bench.scan", name, directory, str(rounds)],
             env=os.environ | {"POLARS_MAX_THREADS": "1"},
-            cwd=Path(__file__).resolve().parents[2], capture_output=True, text=True, check=True,
+            cwd=Path(__file__).resolve().parents[2], stdout=subprocess.PIPE, text=True, check=True,
         )  # fmt: skip
     return float(done.stdout)
 
 
-def polars_main(directory: Path) -> float:
-    """Milliseconds of one select of all rules, NaN not true as with us; best of ROUNDS."""
-    columns = np.load(directory / "columns.npy")
-    leaves = json.loads((directory / "rules.json").read_text())
+def polars_main(columns: np.ndarray, leaves: list, rounds: int) -> float:
+    """Milliseconds of one select of all rules, NaN not true as with us; best of `rounds`."""
     # null is unknown in polars as NaN is here; its NaN would be greater than everything
     frame = pl.DataFrame({f"c{i}": pl.Series(column, nan_to_null=True) for i, column in
                           enumerate(columns)})  # fmt: skip
@@ -327,7 +215,34 @@ def polars_main(directory: Path) -> float:
         ).alias(f"r{number}")
         for number, per_rule in enumerate(leaves)
     ]
-    return min(_ms(lambda: frame.select(rules)) for _ in range(ROUNDS))
+    return min(elapsed_ms(lambda: frame.select(rules)) for _ in range(rounds))
+
+
+def duckdb_main(columns: np.ndarray, leaves: list, rounds: int) -> float:
+    """Milliseconds of prepared queries of up to 1,000 rules each, NaN as NULL; best of `rounds`."""
+    base = duckdb.connect(config={"threads": 1})
+    base.register("given", {f"c{i}": column for i, column in enumerate(columns)})
+    known = ", ".join(f"CASE WHEN isnan(c{i}) THEN NULL ELSE c{i} END AS c{i}"
+                      for i in range(len(columns)))  # fmt: skip
+    base.execute(f"CREATE TABLE cell AS SELECT {known} FROM given")
+    queries = []
+    for first in range(0, len(leaves), 1_000):
+        wanted = ", ".join(
+            " AND ".join(f"c{column} {op} {value!r}" for column, op, value in per_rule)
+            + f" AS r{number}"
+            for number, per_rule in enumerate(leaves[first : first + 1_000])
+        )
+        base.execute(f"PREPARE q{first} AS SELECT {wanted} FROM cell")
+        queries.append(f"EXECUTE q{first}")
+
+    def scan() -> None:
+        for query in queries:
+            base.execute(query).fetchnumpy()
+
+    return min(elapsed_ms(scan) for _ in range(rounds))
+
+
+PEERS = {"polars": polars_main, "duckdb": duckdb_main}
 
 
 def _row(
@@ -351,22 +266,36 @@ def run() -> list[dict[str, Any]]:
     """Measure on one core, best of several; raises ArithmeticError if a load is not as promised."""
     selective = _measure(SYMBOLS, RULES, SELECTIVE, HALF_COOL_S, ROUNDS)
     _check(selective.counts, SYMBOLS * RULES, 0.001, (0.4, 0.6))
-    polars_ms = _polars_ms(selective)
+    polars_ms = _peer_ms("polars", selective, ROUNDS)
+    duckdb_ms = _peer_ms("duckdb", selective, FEW_ROUNDS)
     many = _measure(SYMBOLS, RULES, (0.4642,) * LEAVES, LONG_COOL_S, FEW_ROUNDS)
     _check(many.counts, SYMBOLS * RULES, 0.1, (1.0, 1.0))
     most = _measure(SYMBOLS, RULES, (0.8434,) * LEAVES, LONG_COOL_S, FEW_ROUNDS)
     _check(most.counts, SYMBOLS * RULES, 0.6, (1.0, 1.0))
+    ten = _measure(SYMBOLS, MANY_RULES, SELECTIVE, HALF_COOL_S, FEW_ROUNDS)
+    _check(ten.counts, SYMBOLS * MANY_RULES, 0.001, (0.4, 0.6))
     small = _measure(2_000, 10, SELECTIVE, LONG_COOL_S, ROUNDS)
     firing_ms = _firing_ms()
     size = f"{SYMBOLS}x{RULES}x{LEAVES}"
     ours, numpy = selective.cycle, f"numpy {np.__version__}"
     numpy_whole = selective.numpy_scan + selective.metrics
     polars = f"polars {pl.__version__} expressions, 1 thread, and our metrics"
+    duck = f"duckdb {duckdb.__version__}, 1 thread, prepared, and our metrics"
+    ten_size = f"{SYMBOLS}x{MANY_RULES}x{LEAVES}"
     return [
         _row(f"scan_cycle_{size}", ours, CYCLE_MS,
              f"{numpy} masks, dense cooldown, our metrics", numpy_whole, NUMPY_RATIO),
         _row(f"scan_cycle_{size}_polars", ours, CYCLE_MS,
              polars, polars_ms + selective.metrics, POLARS_RATIO),
+        _row(f"scan_cycle_{size}_duckdb", ours, CYCLE_MS,
+             duck, duckdb_ms + selective.metrics, DUCKDB_RATIO),
+        _row(f"scan_cycle_{ten_size}", ten.cycle, TEN_MS,
+             f"{numpy} masks, dense cooldown, our metrics", ten.numpy_scan + ten.metrics,
+             NUMPY_RATIO),
+        _row(f"scan_cycle_{ten_size}_polars", ten.cycle, TEN_MS,
+             polars, _peer_ms("polars", ten, FEW_ROUNDS) + ten.metrics, POLARS_RATIO),
+        _row(f"scan_cycle_{ten_size}_duckdb", ten.cycle, TEN_MS,
+             duck, _peer_ms("duckdb", ten, 3) + ten.metrics, DUCKDB_RATIO),
         _row(f"scan_rules_{size}", selective.rules, None, f"{numpy} masks",
              selective.numpy_masks, NUMPY_RATIO),
         _row(f"scan_cycle_{size}_10_pct_true", many.cycle, None,
@@ -380,4 +309,8 @@ def run() -> list[dict[str, Any]]:
 
 
 if __name__ == "__main__":
-    print(polars_main(Path(sys.argv[1])))
+    _directory = Path(sys.argv[2])
+    print(PEERS[sys.argv[1]](
+        np.load(_directory / "columns.npy"), json.loads((_directory / "rules.json").read_text()),
+        int(sys.argv[3]),
+    ))  # fmt: skip
