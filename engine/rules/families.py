@@ -23,7 +23,7 @@ from engine.domain.family import (
     Family,
     timeframes,
 )
-from engine.families.stage import Chosen
+from engine.families.plan import Chosen
 from engine.metrics.family_kinds import KINDS
 from engine.metrics.registry import UnknownMetric, resolve
 from engine.rules.errors import RuleError

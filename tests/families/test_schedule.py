@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from engine.domain.tables import OP_BOTH, OP_MANY, OP_NEW, OP_REVISED, EngineTables
-from engine.families.stage import Families, admission_order, filled_a_cycle
+from engine.families.plan import admission_order, filled_a_cycle
+from engine.families.stage import Families
 from engine.metrics.registry import COLUMNS
 from engine.replay.genesis import symbol_ids
 from engine.rules.families import chosen

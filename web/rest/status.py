@@ -60,6 +60,7 @@ def status_document(app: web.Application) -> dict[str, Any]:
         "rings": ring_depths(tables),
         "absent_cycles": total(telemetry, "absent_cycles_total"),
         "rules_version": int(head["rules_version"]) if head is not None else None,
+        "families": state.families.summary(),
         "symbols": int(state.directory.ids().size),
         "capacity": tables.sizes.capacity,
         "ticks": int(head["ticks"]) if head is not None else None,
