@@ -62,9 +62,10 @@ class Families:
         self._order = admission_order(sizes.rows, sizes.workers)
         self._interval_ns = tables.session["interval_ns"]
         self._frames = timeframes(bool(sizes.regular_timeframes))
+        sym, bar, was, now = np.zeros((4, TILE), np.int64)
         self._room = Room(
-            new_tile(), np.zeros(TILE, np.int64), np.zeros(TILE, np.int64),
-            np.zeros(TILE, np.int64), tables.scan.family_state, tables.scan.columns[0], self._order,
+            new_tile(), sym, bar, was, now, tables.scan.family_state, tables.scan.columns[0],
+            self._order,
         )  # fmt: skip
         self._dirty = np.zeros(sizes.rows, np.uint8)
         self._windows = Windows(tables, self._first, self._end)

@@ -88,14 +88,16 @@ class Plan(NamedTuple):
 
 
 class Room(NamedTuple):
-    """What the kernels of one worker work in and on. tile: Tile; counts, sym, bar: int64[TILE];
-    state: float64[family rows, STATE_PLANES, rows]; columns: float64[any, rows], of the cycle;
+    """What the kernels of one worker work in and on. tile: Tile; sym, bar: int64[TILE], of
+    each symbol of a tile its id and the number of its bar; was, now: int64[TILE], planes of the
+    states after the bar before and after this one. state: float64[family rows, STATE_PLANES, rows]; columns: float64[any, rows], of the cycle;
     order: int64[rows], place in the order of admission."""
 
     tile: Tile
-    counts: np.ndarray
     sym: np.ndarray
     bar: np.ndarray
+    was: np.ndarray
+    now: np.ndarray
     state: np.ndarray
     columns: np.ndarray
     order: np.ndarray
@@ -105,16 +107,16 @@ def new_tile() -> Tile:
     """Room for a tile."""
     closes, ranges = (KEPT_CLOSES, TILE), (KEPT_RANGES, TILE)
     return Tile(
-        close=np.zeros(closes), high=np.zeros(ranges), low=np.zeros(ranges),
+        size=np.zeros(1, np.int64), close=np.zeros(closes), high=np.zeros(ranges), low=np.zeros(ranges),
         volume=np.zeros(ranges), before=np.zeros((MAX_SLOTS, TILE)),
         after=np.zeros((MAX_SLOTS, TILE)), seen=np.zeros(TILE, np.int64),
         there=np.zeros(TILE, np.int64), value=np.zeros(TILE), a=np.zeros(TILE), b=np.zeros(TILE),
-        d=np.zeros(TILE),
+        d=np.zeros(TILE), rows=np.zeros(ranges), counts=np.zeros(TILE, np.int64),
     )  # fmt: skip
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _recursive_nb(kind, p, w, c, r, count):
+def _recursive_nb(kind, p, w, c, r):
     if kind == K_EMA:
         ema_nb(p, w, c, r)
     elif kind == K_RSI:
@@ -122,7 +124,7 @@ def _recursive_nb(kind, p, w, c, r, count):
     elif kind == K_ATR:
         atr_nb(p, w, c, r)
     elif kind <= K_MACD_HIST:
-        macd_nb(p, w, c, r, count, kind - K_MACD)
+        macd_nb(p, w, c, r, kind - K_MACD)
     elif kind == K_ADX:
         adx_nb(p, w, c, r)
     elif kind == K_PLUS:
@@ -142,13 +144,13 @@ def _of_field_nb(kind, field, p, w, c, r):
         end = r
     n = np.int64(p[0])
     if kind == K_HIGHEST:
-        highest_nb(rows, end - n, end, w.value)
+        highest_nb(rows, end - n, end, w.value, w.size[0])
     elif kind == K_LOWEST:
-        lowest_nb(rows, end - n, end, w.value)
+        lowest_nb(rows, end - n, end, w.value, w.size[0])
     else:
-        total_nb(rows, end - n, end, w.value)
+        total_nb(rows, end - n, end, w.value, w.size[0])
         if kind == K_AVG:
-            for j in range(TILE):
+            for j in range(w.size[0]):
                 w.value[j] /= n
     known_nb(w, n)
 
@@ -186,11 +188,11 @@ def _windowed_nb(kind, field, p, w, c, r):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def compute_nb(words, p, w, c, r, count):
+def compute_nb(words, p, w, c, r):
     """The value of one family for a tile whose windows hold c closes and r other values."""
     kind = words[F_KIND]
     if kind < FIRST_WINDOWED:
-        _recursive_nb(kind, p, w, c, r, count)
+        _recursive_nb(kind, p, w, c, r)
     else:
         _windowed_nb(kind, words[F_FIELD], p, w, c, r)
 
@@ -198,6 +200,7 @@ def compute_nb(words, p, w, c, r, count):
 @njit(cache=True, nogil=True, error_model="numpy")
 def gather_nb(w, frame, sym, index, size, c, r):
     """Fill the windows of a tile: c closes and r other values up to bar index[j] of sym[j]."""
+    w.size[0] = size
     closes, ranges = frame.closes, frame.ranges
     for k in range(c):
         back, row = c - 1 - k, w.close[k]
@@ -214,37 +217,48 @@ def gather_nb(w, frame, sym, index, size, c, r):
         w.there[j] = index[j] + 1
 
 
+@njit(cache=True, nogil=True)
+def place_nb(room, size):
+    """Find the planes of a tile's states from the numbers of its bars."""
+    for j in range(size):
+        room.was[j] = (room.bar[j] - 1) % STATE_PLANES
+        room.now[j] = room.bar[j] % STATE_PLANES
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
 def load_nb(words, plan, room, size):
     """Take up what a family remembers as of the bar before index[j]; no state: nothing."""
     w, first, rows = room.tile, words[F_ROW], words[F_ROWS]
+    was, sym = room.was, room.sym
     for slot in range(rows):
         state, before = room.state[plan.rows[first + slot]], w.before[slot]
         for j in range(size):
-            before[j] = state[(room.bar[j] - 1) % STATE_PLANES, room.sym[j]]
+            before[j] = state[was[j], sym[j]]
     if rows > 0:
         for j in range(size):
             w.seen[j] = np.int64(w.before[COUNT, j]) + 1
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def store_nb(words, plan, room, size, bound, back):
-    """Leave what a family remembers as of bar index[j] - back, of filled symbols."""
+def store_nb(words, plan, room, size, bound, planes):
+    """Leave what a family remembers in planes (int64[TILE]), of filled symbols."""
     w, first, rows = room.tile, words[F_ROW], words[F_ROWS]
+    sym, order, everybody = room.sym, room.order, bound >= room.order.shape[0]
     for slot in range(rows):
         state, after = room.state[plan.rows[first + slot]], w.after[slot]
         for j in range(size):
-            if room.order[room.sym[j]] < bound:
-                state[(room.bar[j] - back) % STATE_PLANES, room.sym[j]] = after[j]
+            if everybody or order[sym[j]] < bound:
+                state[planes[j], sym[j]] = after[j]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def show_nb(column, room, size, bound):
     """Write the values of a tile to a column, of filled symbols."""
-    out = room.columns[column]
+    out, value, sym = room.columns[column], room.tile.value, room.sym
+    everybody = bound >= room.order.shape[0]
     for j in range(size):
-        if room.order[room.sym[j]] < bound:
-            out[room.sym[j]] = room.tile.value[j]
+        if everybody or room.order[sym[j]] < bound:
+            out[sym[j]] = value[j]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -260,6 +274,7 @@ def step_bars_nb(chosen, plan, frame, room, symbols, count, back, c, r):
         for j in range(size):
             room.sym[j] = symbols[a + j]
             room.bar[j] = (frame.marks[symbols[a + j]] >> MARK_SHIFT) - 1 - back
+        place_nb(room, size)
         gather_nb(w, frame, room.sym, room.bar, size, c, r)
         for i in range(chosen.shape[0]):
             f = chosen[i]
@@ -267,11 +282,11 @@ def step_bars_nb(chosen, plan, frame, room, symbols, count, back, c, r):
             if bound == 0:
                 continue
             load_nb(words, plan, room, size)
-            compute_nb(words, plan.params[f], w, c, r, room.counts)
+            compute_nb(words, plan.params[f], w, c, r)
             if words[F_ROWS] > 0:
                 for j in range(size):
                     w.after[COUNT, j] = w.seen[j]
-                store_nb(words, plan, room, size, bound, 0)
+                store_nb(words, plan, room, size, bound, room.now)
             show_nb(plan.column[f], room, size, bound)
 
 
@@ -285,17 +300,17 @@ def _run_nb(words, p, plan, room, size, bound):
     w.after[:] = 0.0
     for j in range(size):
         longest = max(longest, min(w.there[j], most))
-    store_nb(words, plan, room, size, bound, 1)
+    store_nb(words, plan, room, size, bound, room.was)
     for back in range(longest - 1, -1, -1):
-        for j in range(TILE):
+        for j in range(size):
             w.seen[j] = min(w.there[j], most) - back
-        compute_nb(words, p, w, KEPT_CLOSES - 1 - back, KEPT_RANGES - 1 - back, room.counts)
-        for j in range(TILE):
+        compute_nb(words, p, w, KEPT_CLOSES - 1 - back, KEPT_RANGES - 1 - back)
+        for j in range(size):
             w.after[COUNT, j] = max(w.seen[j], 0)
         if back <= 1:
-            store_nb(words, plan, room, size, bound, back)
+            store_nb(words, plan, room, size, bound, room.now if back == 0 else room.was)
         for slot in range(words[F_ROWS]):
-            for j in range(TILE):
+            for j in range(size):
                 w.before[slot, j] = w.after[slot, j]
 
 
@@ -312,16 +327,15 @@ def fill_nb(chosen, plan, frame, room, symbols, count):
         for j in range(size):
             room.sym[j] = symbols[a + j]
             room.bar[j] = (frame.marks[symbols[a + j]] >> MARK_SHIFT) - 1
+        place_nb(room, size)
         gather_nb(w, frame, room.sym, room.bar, size, c, r)
-        for j in range(size, TILE):
-            w.there[j] = 0
         for i in range(chosen.shape[0]):
             f = chosen[i]
             words, p, bound = plan.words[f], plan.params[f], plan.bound[f]
             if words[F_ROWS] > 0:
                 _run_nb(words, p, plan, room, size, bound)
             else:
-                compute_nb(words, p, w, c, r, room.counts)
+                compute_nb(words, p, w, c, r)
             show_nb(plan.column[f], room, size, bound)
 
 
@@ -339,6 +353,7 @@ def live_nb(chosen, plan, frame, room, forming, first, end, c, r):
             room.sym[j] = a + j
             final = (frame.marks[a + j] >> MARK_SHIFT) - 1
             room.bar[j] = final + 1 if forming[2, a + j] > 0.0 else final
+        place_nb(room, size)
         gather_nb(w, frame, room.sym, room.bar, size, c, r)
         for j in range(size):
             if forming[2, a + j] > 0.0:
@@ -350,7 +365,7 @@ def live_nb(chosen, plan, frame, room, forming, first, end, c, r):
         for i in range(chosen.shape[0]):
             f = chosen[i]
             load_nb(plan.words[f], plan, room, size)
-            compute_nb(plan.words[f], plan.params[f], w, c, r, room.counts)
+            compute_nb(plan.words[f], plan.params[f], w, c, r)
             for j in range(size):
                 if room.bar[j] < 0:
                     w.value[j] = np.nan

@@ -5,21 +5,24 @@ from typing import NamedTuple
 
 import numpy as np
 
-TILE = 64  # symbols that a kernel computes side by side
+TILE = 256  # symbols that a kernel computes side by side, at most
 MAX_SLOTS = 6  # numbers a family remembers of a symbol, at most
 COUNT = 0  # slot of the bars that a family has seen, the newest included
 
 
 class Tile(NamedTuple):
-    """TILE symbols side by side; those beyond the last one hold anything.
+    """Up to TILE symbols side by side.
 
-    close: float64[KEPT_CLOSES, TILE], high, low, volume: float64[KEPT_RANGES, TILE], windows of
-    bars, the newest last. before, after: float64[MAX_SLOTS, TILE], what a family remembers as of
+    size: int64[1], how many there are; what lies beyond them is anything. close:
+    float64[KEPT_CLOSES, TILE], high, low, volume: float64[KEPT_RANGES, TILE], windows of bars, the
+    newest last. before, after: float64[MAX_SLOTS, TILE], what a family remembers as of
     the bar before the newest, and as of the newest. seen: int64[TILE], bars the family has seen,
     the newest included. there: int64[TILE], bars that the windows hold. value: float64[TILE],
-    the result, NaN unknown. a, b, d: float64[TILE], room to work in.
+    the result, NaN unknown. a, b, d: float64[TILE], rows: float64[KEPT_RANGES, TILE], counts:
+    int64[TILE]: room to work in.
     """
 
+    size: np.ndarray
     close: np.ndarray
     high: np.ndarray
     low: np.ndarray
@@ -32,3 +35,5 @@ class Tile(NamedTuple):
     a: np.ndarray
     b: np.ndarray
     d: np.ndarray
+    rows: np.ndarray
+    counts: np.ndarray
