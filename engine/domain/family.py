@@ -36,9 +36,9 @@ FIRST_WINDOWED = len(RECURSIVE)
 FIRST_TIMED = FIRST_WINDOWED + len(WINDOWED)
 
 # Words of a family in compiled rules, int64: its kind, the place in FIELDS, the timeframe's place
-# in `timeframes`, -1: none of them (daily bars, windows in time), 1 where the forming bar counts,
-# seconds of a window in time, closes and other values of bars it looks at, where its slots of state
-# begin and how many they are.
+# in `timeframes`, -1: none of them (windows in time), 1 where the forming bar counts, seconds of a
+# window in time, closes and other values of bars it looks at, where its slots of state begin and
+# how many they are.
 (
     F_KIND, F_FIELD, F_TIMEFRAME, F_LIVE, F_WINDOW_S, F_CLOSES, F_RANGES, F_ROW, F_ROWS,
     FAMILY_WORDS,
@@ -47,9 +47,15 @@ MAX_PERIODS = 3
 
 
 def timeframes(with_regular: bool) -> tuple[tuple[int, bool], ...]:
-    """Every kept timeframe: (minutes, whether it holds regular hours only)."""
-    both = (False, True) if with_regular else (False,)
-    return tuple((minutes, regular) for regular in both for minutes in TIMEFRAME_MINUTES)
+    """Every kept timeframe: (minutes, whether it holds regular hours only). DAILY is among them:
+    its bars are put there with a genesis, and no cycle changes them."""
+    found = [*((minutes, False) for minutes in TIMEFRAME_MINUTES), (DAILY, False)]
+    if with_regular:
+        found += [(minutes, True) for minutes in TIMEFRAME_MINUTES]
+    return tuple(found)
+
+
+DAILY_PLACE = len(TIMEFRAME_MINUTES)  # place of DAILY among the kept timeframes
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

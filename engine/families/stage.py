@@ -150,7 +150,8 @@ class Families:
 
     def _frame(self, group: _Group, copy: int) -> Frame:
         frames, t = self._tables.frames, group.timeframe
-        return Frame(frames.closes[t], frames.ranges[t], frames.marks[copy, t])
+        high, low, volume = frames.ranges[t].reshape(3, -1)
+        return Frame(frames.closes[t].reshape(-1), high, low, volume, frames.marks[copy, t])
 
     def _step(self, group: _Group, copy: int) -> None:
         """What the bars of this cycle do to the families of one timeframe."""

@@ -68,10 +68,13 @@ K_WILLIAMS, K_STOCH_K = CODES["williams_r"], CODES["stoch_k"]
 
 
 class Frame(NamedTuple):
-    """Bars of one timeframe, see TimeframeTable: closes, ranges, and marks of the current copy."""
+    """Bars of one timeframe, see TimeframeTable, slot after slot: closes float64[KEPT_CLOSES *
+    rows], high, low, volume float64[KEPT_RANGES * rows]; marks int64[rows] of the current copy."""
 
     closes: np.ndarray
-    ranges: np.ndarray
+    high: np.ndarray
+    low: np.ndarray
+    volume: np.ndarray
     marks: np.ndarray
 
 
@@ -88,10 +91,10 @@ class Plan(NamedTuple):
 
 
 class Room(NamedTuple):
-    """What the kernels of one worker work in and on. tile: Tile; sym, bar: int64[TILE], of
-    each symbol of a tile its id and the number of its bar; was, now: int64[TILE], planes of the
-    states after the bar before and after this one. state: float64[family rows, STATE_PLANES, rows]; columns: float64[any, rows], of the cycle;
-    order: int64[rows], place in the order of admission."""
+    """What the kernels of one worker work in and on. tile: Tile; of each symbol of a tile, int64
+    [TILE]: sym, its id; bar, the number of its bar; was, now, the planes of the states after the
+    bar before and after this one. state: float64[family rows, STATE_PLANES, rows]; columns:
+    float64[any, rows], of the cycle; order: int64[rows], place in the order of admission."""
 
     tile: Tile
     sym: np.ndarray
@@ -107,8 +110,8 @@ def new_tile() -> Tile:
     """Room for a tile."""
     closes, ranges = (KEPT_CLOSES, TILE), (KEPT_RANGES, TILE)
     return Tile(
-        size=np.zeros(1, np.int64), close=np.zeros(closes), high=np.zeros(ranges), low=np.zeros(ranges),
-        volume=np.zeros(ranges), before=np.zeros((MAX_SLOTS, TILE)),
+        size=np.zeros(1, np.int64), close=np.zeros(closes), high=np.zeros(ranges),
+        low=np.zeros(ranges), volume=np.zeros(ranges), before=np.zeros((MAX_SLOTS, TILE)),
         after=np.zeros((MAX_SLOTS, TILE)), seen=np.zeros(TILE, np.int64),
         there=np.zeros(TILE, np.int64), value=np.zeros(TILE), a=np.zeros(TILE), b=np.zeros(TILE),
         d=np.zeros(TILE), rows=np.zeros(ranges), counts=np.zeros(TILE, np.int64),
@@ -201,18 +204,18 @@ def compute_nb(words, p, w, c, r):
 def gather_nb(w, frame, sym, index, size, c, r):
     """Fill the windows of a tile: c closes and r other values up to bar index[j] of sym[j]."""
     w.size[0] = size
-    closes, ranges = frame.closes, frame.ranges
+    rows = frame.marks.shape[0]
     for k in range(c):
         back, row = c - 1 - k, w.close[k]
-        for j in range(size):
-            row[j] = closes[(index[j] - back) & CLOSE_MASK, sym[j]]
+        for j in range(size):  # an unsigned place is not looked at for a sign
+            row[j] = frame.closes[np.uint64(((index[j] - back) & CLOSE_MASK) * rows + sym[j])]
     for k in range(r):
         back, high, low, volume = r - 1 - k, w.high[k], w.low[k], w.volume[k]
         for j in range(size):
-            slot = (index[j] - back) & RANGE_MASK
-            high[j] = ranges[0, slot, sym[j]]
-            low[j] = ranges[1, slot, sym[j]]
-            volume[j] = ranges[2, slot, sym[j]]
+            at = np.uint64(((index[j] - back) & RANGE_MASK) * rows + sym[j])
+            high[j] = frame.high[at]
+            low[j] = frame.low[at]
+            volume[j] = frame.volume[at]
     for j in range(size):
         w.there[j] = index[j] + 1
 

@@ -9,8 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.domain import records
-from engine.domain.family import TIMEFRAME_MINUTES, timeframes
-from engine.domain.tables import EngineTables
+from engine.domain.family import (
+    DAILY_PLACE,
+    KEPT_CLOSES,
+    KEPT_RANGES,
+    TIMEFRAME_MINUTES,
+    timeframes,
+)
+from engine.domain.tables import MARK_SHIFT, EngineTables
 from engine.indicators.timeframes_nb import close_minute_nb, minute_extremes_nb, take_events_nb
 
 _LONGEST = max(TIMEFRAME_MINUTES)
@@ -79,3 +85,25 @@ class Timeframes:
             self._bars_f, self._bars_i, minute, table.minute_high[row], table.minute_low[row]
         )
         table.minute_stamp[row] = minute
+
+
+def enter_daily(
+    arrays: dict[str, npt.NDArray], places: npt.NDArray[np.int64], bars: list[npt.NDArray]
+) -> None:
+    """Put official daily bars into the arrays of a genesis, in place of those that are there.
+
+    arrays: with frame_closes, frame_ranges, frame_marks, one entry per symbol on their last axis;
+    bars[i]: structured arrays with high, low, close, volume of the symbol at places[i], adjusted,
+    oldest first, up to yesterday; only the newest KEPT_CLOSES of them are kept. From the first
+    cycle on, families of the timeframe D are filled from them.
+    """
+    closes, marks = arrays["frame_closes"][DAILY_PLACE], arrays["frame_marks"][DAILY_PLACE]
+    ranges = arrays["frame_ranges"][DAILY_PLACE]
+    for place, days in zip(places.tolist(), bars, strict=True):
+        newest = days[-KEPT_CLOSES:]
+        number = np.arange(len(newest))
+        closes[number, place] = newest["close"]
+        late = max(0, len(newest) - KEPT_RANGES)
+        for row, name in enumerate(("high", "low", "volume")):
+            ranges[row, number[late:] % KEPT_RANGES, place] = newest[name][late:]
+        marks[place] = len(newest) << MARK_SHIFT

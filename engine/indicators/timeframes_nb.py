@@ -75,21 +75,48 @@ def bucket_bar_nb(bars_f, bars_i, first, end, sym):
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _add_minute(bars_f, bars_i, minute, a, size, high, low, close, volume):
-    """Put a minute before the minutes that high, low, close, volume (float64[TILE]) hold."""
+def _add_minute(bars_f, bars_i, minute, a, size, regular, bars):
+    """Put a minute before the minutes that bars hold: float64[2, 4, TILE], for all hours and for
+    regular ones high, low, close, volume. regular: the minute lies in regular hours."""
     slot = minute % bars_i.shape[0]
+    every, some = bars[0], bars[1]
     for j in range(size):
         s = a + j
-        here = bars_i[slot, s, B_MINUTE] == minute
-        last = bars_f[slot, s, B_CLOSE]
-        priced = here and last > 0.0
+        if bars_i[slot, s, B_MINUTE] != minute:
+            continue
+        last, volume = bars_f[slot, s, B_CLOSE], bars_f[slot, s, B_VOLUME]
         top, bottom = bars_f[slot, s, B_HIGH], bars_f[slot, s, B_LOW]
-        ranged = top >= bottom
-        top, bottom = (top if ranged else last), (bottom if ranged else last)
-        high[j] = top if priced and top > high[j] else high[j]
-        low[j] = bottom if priced and bottom < low[j] else low[j]
-        close[j] = last if priced and not close[j] > 0.0 else close[j]
-        volume[j] += bars_f[slot, s, B_VOLUME] if here else 0.0
+        if not top >= bottom:
+            top, bottom = last, last
+        every[3, j] += volume
+        some[3, j] += volume if regular else 0.0
+        if not last > 0.0:
+            continue
+        every[0, j] = max(every[0, j], top)
+        every[1, j] = min(every[1, j], bottom)
+        every[2, j] = every[2, j] if every[2, j] > 0.0 else last
+        if regular:
+            some[0, j] = max(some[0, j], top)
+            some[1, j] = min(some[1, j], bottom)
+            some[2, j] = some[2, j] if some[2, j] > 0.0 else last
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _enter_nb(bar, a, size, bucket, closes, ranges, marks, ops):
+    """Enter a tile's bars of one timeframe, float64[4, TILE]; how many are the first thing done to
+    their symbol's bars in this cycle."""
+    touched = 0
+    for j in range(size):
+        sym = a + j
+        mark = marks[sym]
+        if not bar[2, j] > 0.0 or bucket <= mark & MARK_BUCKET:
+            continue
+        index = mark >> MARK_SHIFT
+        put_bar_nb(closes, ranges, index, sym, bar[0, j], bar[1, j], bar[2, j], bar[3, j])
+        marks[sym] = (index + 1) << MARK_SHIFT | bucket
+        touched += ops[sym] == OP_NONE
+        ops[sym] = noted_nb(ops[sym], True)
+    return touched
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -98,45 +125,32 @@ def close_minute_nb(
 ):
     """Enter the bars of every timeframe whose time is over with `minute`, for all symbols.
 
-    bars_f, bars_i: words of BAR [history_bars, rows, 8]; frames: int64[timeframes, 2], minutes and
-    1 for regular hours only, by ascending minutes within either; regular hours are the minutes
+    bars_f, bars_i: words of BAR [history_bars, rows, 8]; frames: int64[timeframes, 2], minutes (0:
+    daily bars, which no minute changes) and 1 for regular hours only; regular hours are the minutes
     [regular_from, regular_end). marks: int64[timeframes, rows], ops: uint8[timeframes, rows],
     counts: int64[timeframes], of the copy that is built. One walk back over the minutes gives every
     timeframe: each ends with this minute.
     """
-    rows = marks.shape[1]
-    high, low = np.empty(TILE), np.empty(TILE)
-    close, volume = np.empty(TILE), np.empty(TILE)
-    for regular in range(2):
-        for a in range(0, rows, TILE):
-            size = min(TILE, rows - a)
-            high[:] = -np.inf
-            low[:] = np.inf
-            close[:] = np.nan
-            volume[:] = 0.0
-            taken = 0
+    rows, longest = marks.shape[1], 0
+    for t in range(frames.shape[0]):
+        if frames[t, 0] > 0 and (minute + 1) % frames[t, 0] == 0:
+            longest = max(longest, frames[t, 0])
+    bars = np.empty((2, 4, TILE))
+    for a in range(0, rows, TILE):
+        size = min(TILE, rows - a)
+        bars[:, 0] = -np.inf
+        bars[:, 1] = np.inf
+        bars[:, 2] = np.nan
+        bars[:, 3] = 0.0
+        for back in range(longest):
+            at = minute - back
+            _add_minute(bars_f, bars_i, at, a, size, regular_from <= at < regular_end, bars)
             for t in range(frames.shape[0]):
-                minutes = frames[t, 0]
-                if frames[t, 1] != regular or (minute + 1) % minutes != 0:
-                    continue
-                for back in range(taken, minutes):
-                    at = minute - back
-                    if regular == 0 or regular_from <= at < regular_end:
-                        _add_minute(bars_f, bars_i, at, a, size, high, low, close, volume)
-                taken = minutes
-                bucket = minute // minutes
-                for j in range(size):
-                    sym = a + j
-                    mark = marks[t, sym]
-                    if not close[j] > 0.0 or bucket <= mark & MARK_BUCKET:
-                        continue
-                    index = mark >> MARK_SHIFT
-                    put_bar_nb(
-                        closes[t], ranges[t], index, sym, high[j], low[j], close[j], volume[j]
-                    )
-                    marks[t, sym] = (index + 1) << MARK_SHIFT | bucket
-                    counts[t] += ops[t, sym] == OP_NONE
-                    ops[t, sym] = noted_nb(ops[t, sym], True)
+                if frames[t, 0] == back + 1 and (minute + 1) % (back + 1) == 0:
+                    counts[t] += _enter_nb(
+                        bars[frames[t, 1]], a, size, minute // frames[t, 0], closes[t], ranges[t],
+                        marks[t], ops[t],
+                    )  # fmt: skip
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -156,6 +170,8 @@ def take_events_nb(
             put_extremes_nb(bars_f, bars_i, minute, sym, minute_high[row], minute_low[row])
         for t in range(frames.shape[0]):
             minutes, regular = frames[t]
+            if minutes == 0:
+                continue
             if regular == 1 and not regular_from <= minute < regular_end:
                 continue
             bucket = minute // minutes

@@ -7,7 +7,6 @@ import numpy as np
 
 from engine.domain.family import (
     CODES,
-    DAILY,
     F_CLOSES,
     F_FIELD,
     F_KIND,
@@ -110,9 +109,7 @@ def _rows_of_before(before: Placed | None) -> Mapping[bytes, Slots]:
 def rows_of(name: str) -> int:
     """Slots of state that a family of this name takes."""
     family = family_of(name)
-    if family is None or family.timeframe_minutes == DAILY:
-        return 0
-    return KINDS[family.kind].rows
+    return 0 if family is None else KINDS[family.kind].rows
 
 
 def are_sound(placed: Placed) -> bool:
@@ -157,7 +154,7 @@ def _fill_words(words: np.ndarray, family: Family) -> None:
     words[F_FIELD] = FIELDS.index(family.field) if family.field else 0
     words[F_LIVE], words[F_WINDOW_S] = family.live, family.window_s
     words[F_TIMEFRAME] = -1
-    if family.window_s or family.timeframe_minutes == DAILY:
+    if family.window_s:
         return
     words[F_TIMEFRAME] = _FRAMES[family.timeframe_minutes, family.regular]
     closes, ranges = kind.closes(family.periods), kind.ranges(family.periods)

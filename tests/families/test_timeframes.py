@@ -13,6 +13,7 @@ from tests.families.player import FIRST_MINUTE, MINUTE_NS, FamilyPlayer
 
 SYMBOLS = 4
 FRAMES = timeframes(with_regular=True)
+MADE = [frame for frame in enumerate(FRAMES) if frame[1][0]]  # all but daily bars
 OPEN, CLOSE = FIRST_MINUTE + 37, FIRST_MINUTE + 300  # minutes of regular hours
 
 
@@ -26,7 +27,7 @@ class Market:
         session["open_ns"], session["close_ns"] = OPEN * MINUTE_NS, CLOSE * MINUTE_NS
         self.known: list[dict[int, tuple]] = [{} for _ in range(SYMBOLS)]
         self.plain = [
-            [PlainBars(m, *((OPEN, CLOSE) if regular else ())) for m, regular in FRAMES]
+            [PlainBars(m, *((OPEN, CLOSE) if regular else ())) for _, (m, regular) in MADE]
             for _ in range(SYMBOLS)
         ]
 
@@ -77,7 +78,7 @@ class Market:
         table = self.player.tables.frames
         copy = int(self.player.tables.indicators.words[0]) & 1
         for symbol in range(SYMBOLS):
-            for t, plain in enumerate(self.plain[symbol]):
+            for (t, _), plain in zip(MADE, self.plain[symbol], strict=True):
                 mark = int(table.marks[copy, t, symbol])
                 assert mark >> MARK_SHIFT == len(plain.bars), (symbol, FRAMES[t])
                 if not plain.bars:

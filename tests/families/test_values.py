@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from engine.domain.family import TIMEFRAME_MINUTES
+from engine.indicators.timeframes import enter_daily
 from engine.metrics.family_kinds import KINDS
 from engine.metrics.registry import resolve
 from tests.families.oracle import Bars, by_talib, scale_of, walk
@@ -172,6 +173,29 @@ def test_without_a_forming_bar_live_is_the_newest_final_one() -> None:
     found = play(bars, [*names, *lively])
     for name, lived in zip(names, lively, strict=True):
         assert np.array_equal(found[name], found[lived], equal_nan=True)
+
+
+@pytest.mark.parametrize("days", [1, 50, 64, 300])
+def test_daily_families_equal_talib_over_the_daily_bars_of_a_genesis(days: int) -> None:
+    bars = walk(days, 33)
+    names = {name: name[:-1] + ",D)" for name in by_talib(walk(60, 1))}
+    player = FamilyPlayer(list(names.values()), 1)
+    frames, copies = player.tables.frames, player.tables.frames.marks
+    arrays = {
+        "frame_closes": frames.closes, "frame_ranges": frames.ranges, "frame_marks": copies[0],
+    }  # fmt: skip
+    rows = np.zeros(days, [(key, "f8") for key in KEYS])
+    for key in KEYS:
+        rows[key] = bars[key]
+    enter_daily(arrays, np.array([0]), [rows])
+    copies[1] = copies[0]
+    player.step([], FIRST_MINUTE)
+    held = {key: values[-62:] for key, values in bars.items()}  # more closes, but no more ranges
+    for name, daily in names.items():
+        long = name.startswith(("ema", "rsi", "macd"))
+        seen = {key: values[-254:] for key, values in bars.items()} if long else held
+        wanted = by_talib(seen)[name][-1:] if days > 1 else np.full(1, np.nan)
+        assert_equal(np.array([player.family(daily)]), wanted, name, seen)
 
 
 def test_daily_families_are_unknown_until_daily_bars_are_loaded() -> None:
