@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from engine.config.schema import Config
+from engine.families.progress import WARMING
 from engine.metrics.registry import UnknownMetric, resolve
 from engine.rules.compiler import compile_rules
 from engine.rules.difference import difference
@@ -105,7 +106,8 @@ def show(
     click.echo(text_of(found, form), nl=False)
     if form == "yaml":
         for one in families:
-            filled = "" if one["filled"] is None else f", {one['filled'] * 100:.0f} % filled"
+            warming = one["state"] == WARMING
+            filled = f", {one['filled'] * 100:.0f} % filled" if warming else ""
             click.echo(f"# {one['name']}: {one['state']}{filled}")
 
 
