@@ -69,6 +69,8 @@ class Commands:
     def _restart(self, role: str) -> str:
         """SIGTERM the role now; the next one follows at once and costs no budget."""
         supervisor = self._supervisor
+        if supervisor.ending is not None:
+            raise ControlError("the engine is stopping.")
         for one in supervisor.children:
             if one.key != role:
                 continue

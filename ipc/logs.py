@@ -109,9 +109,9 @@ def _plain(value: object) -> str:
 
 
 def open_log(role: str, *, file: str = "", level: str = "info", max_per_s: int = 10) -> Log:
-    """The log of a process: `file` (appended, mode 0600), else standard error. OSError: no file."""
+    """The log of a process: `file` (appended, mode 0640), else standard error. OSError: no file."""
     if not file:
         human = sys.stderr.isatty()
         return Log(role, fd=2, level=level, human=human, max_per_s=max_per_s)
-    fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    fd = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o640)
     return Log(role, fd=fd, level=level, max_per_s=max_per_s)

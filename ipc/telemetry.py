@@ -6,6 +6,8 @@ They live on the board, so that a role's death loses nothing and the web role ca
 import dataclasses
 from collections.abc import Iterable
 
+import numpy as np
+
 from shm.arena import Arena
 from shm.board import Board
 
@@ -14,31 +16,45 @@ from shm.board import Board
 class Series:
     """One name. kind: counter (only grows), gauge (set), histogram (latencies, recorded in ns).
 
-    unit: what a gauge is stored in (`ns` is shown as seconds), or what is counted.
+    unit: what a gauge is stored in (`ns` is shown as seconds), or what is counted. roles: who tells
+    it from its start on, at 0: what first appears with 1 has no increase. Empty: shown once it is
+    not 0, because 0 means unknown.
     """
 
     name: str
     kind: str
     unit: str
     doc: str
+    roles: tuple[str, ...] = ("web",)
+
+    def is_told_by(self, key: str) -> bool:
+        """True for the line of a role (`bars`, `scan0`) that tells it whatever the value."""
+        return key.rstrip("0123456789") in self.roles
 
 
 SERIES: tuple[Series, ...] = (
     Series("scan_cycle_seconds", "histogram", "ns", "From the published cell to the commit."),
-    Series("tick_processing_latency_seconds", "histogram", "ns", "From a tick to its cell."),
+    Series("tick_processing_latency_seconds", "histogram", "ns",
+           "From a tick received, in a replay from its decision, to its cell."),
     Series("tick_to_alert_seconds", "histogram", "ns", "From a tick received to its alert stored."),
     Series("alert_delivery_latency_seconds", "histogram", "ns", "From an alert to its delivery."),
-    Series("symbols_scanned_total", "counter", "symbols", "Symbols evaluated, once per cycle."),
-    Series("alerts_emitted_total", "counter", "alerts", "Alerts committed by the scan workers."),
+    Series("symbols_scanned_total", "counter", "symbols", "Symbols evaluated, once per cycle.",
+           ("scan",)),
+    Series("alerts_emitted_total", "counter", "alerts", "Alerts of this stream that are stored.",
+           ("alerts",)),
     Series("alerts_delivered_total", "counter", "alerts", "Alerts handed to a receiver."),
-    Series("alerts_capped_total", "counter", "alerts", "Firings over rules.max_alerts_per_cycle."),
+    Series("alerts_capped_total", "counter", "alerts", "Firings over rules.max_alerts_per_cycle.",
+           ("alerts",)),
     Series("firings_without_room_total", "counter", "firings",
-           "Suppressed as rules.max_cooling pairs cooled."),
-    Series("tick_processed_total", "counter", "ticks", "Ticks applied."),
-    Series("ticks_refused_total", "counter", "ticks", "Ticks refused: future, no room, bad."),
-    Series("rows_malformed_total", "counter", "rows", "Rows of the input skipped as malformed."),
-    Series("cycles_total", "counter", "cycles", "Cycles executed."),
-    Series("absent_cycles_total", "counter", "cycles", "Grid points left out because of lateness."),
+           "Suppressed as rules.max_cooling pairs cooled.", ("scan",)),
+    Series("tick_processed_total", "counter", "ticks", "Ticks applied.", ("bars",)),
+    Series("ticks_refused_total", "counter", "ticks", "Ticks refused: future, no room, bad.",
+           ("feed", "bars")),
+    Series("rows_malformed_total", "counter", "rows", "Rows of the input skipped as malformed.",
+           ("feed",)),
+    Series("cycles_total", "counter", "cycles", "Cycles executed.", ("bars",)),
+    Series("absent_cycles_total", "counter", "cycles", "Grid points left out because of lateness.",
+           ("bars",)),
     Series("http_requests_total", "counter", "requests", "HTTP requests answered."),
     Series("http_requests_refused_total", "counter", "requests", "Requests over web.max_requests."),
     Series("http_requests_timed_out_total", "counter", "requests",
@@ -78,16 +94,21 @@ SERIES: tuple[Series, ...] = (
     Series("rule_changes_refused_total", "counter", "changes", "Changes of rules refused."),
     Series("rule_versions_dropped_total", "counter", "versions",
            "Given up over rules.keep_versions or rules.keep_deleted."),
-    Series("errors_total", "counter", "errors", "Errors of any kind."),
-    Series("restarts_total", "counter", "restarts", "Processes started in place of dead ones."),
-    Series("worker_queue_depth", "gauge", "records", "Input that waits for this process."),
-    Series("consumer_lag", "gauge", "cycles", "How many cycles this process is behind."),
-    Series("ring_depth", "gauge", "records", "Records in the ring this process reads."),
+    Series("errors_total", "counter", "errors", "Errors of any kind.",
+           ("bars", "alerts", "recorder", "web")),
+    Series("restarts_total", "counter", "restarts", "Processes started in place of dead ones.",
+           ("supervisor",)),
+    Series("worker_queue_depth", "gauge", "records", "Input that waits for this process.",
+           ("bars", "indicators", "scan", "alerts", "recorder")),
+    Series("consumer_lag", "gauge", "cycles", "How many cycles this process is behind.",
+           ("indicators", "scan", "alerts", "recorder")),
+    Series("ring_depth", "gauge", "records", "Records in the ring this process reads.", ("bars",)),
     Series("websocket_connections", "gauge", "connections", "WebSocket clients connected."),
-    Series("last_tick_timestamp", "gauge", "ns", "Exchange time of the newest tick applied."),
-    Series("clock_skew_seconds", "gauge", "ns", "Wall clock less engine time of a live stream."),
-    Series("rules_version", "gauge", "version", "Version of the rules in force."),
-    Series("rules_active", "gauge", "rules", "Rules in force."),
+    Series("last_tick_timestamp", "gauge", "ns", "Exchange time of the newest tick applied.", ()),
+    Series("clock_skew_seconds", "gauge", "ns", "Wall clock less engine time of a live stream.",
+           ()),
+    Series("rules_version", "gauge", "version", "Version of the rules in force.", ("bars",)),
+    Series("rules_active", "gauge", "rules", "Rules in force.", ("scan",)),
 )
 BY_NAME = {series.name: series for series in SERIES}
 COUNTERS = tuple(series.name for series in SERIES if series.kind != "histogram")
@@ -121,3 +142,7 @@ class Telemetry:
     def observe(self, name: str, ns: int) -> None:
         """Record one latency in a histogram. KeyError: no such series."""
         self.board.record(self.line, self._histograms[name], ns)
+
+    def observe_since(self, name: str, stamps_ns: np.ndarray, now_ns: int) -> None:
+        """Record how long ago each of int64[any] was. KeyError: no such series."""
+        self.board.record_since(self.line, self._histograms[name], stamps_ns, now_ns)

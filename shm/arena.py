@@ -18,8 +18,19 @@ _ARRAY_NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 class Arena(Protocol):
     """Gives out named, zeroed, C-contiguous arrays; a name is used once."""
 
-    def array(self, name: str, shape: Shape, dtype: DTypeLike) -> np.ndarray:
-        """A new zeroed array; raises SegmentError when the name is bad, taken, or has no room."""
+    def array(
+        self, name: str, shape: Shape, dtype: DTypeLike, *, later: bool = False
+    ) -> np.ndarray:
+        """A new zeroed array; raises SegmentError when the name is bad, taken, or has no room.
+
+        later: its memory is not reserved yet. What of it `reserve` has not named must not be
+        touched.
+        """
+        ...
+
+    def reserve(self, name: str, first: int, end: int) -> None:
+        """Reserve bytes [first, end) of an array made with `later`; what is reserved stays as it
+        is. Raises SegmentError when there is no room."""
         ...
 
 
@@ -57,7 +68,12 @@ class PrivateArena:
         """Names of all arrays given out, in order."""
         return tuple(self._sizes)
 
-    def array(self, name: str, shape: Shape, dtype: DTypeLike) -> np.ndarray:
+    def reserve(self, name: str, first: int, end: int) -> None:
+        """Nothing: private memory is there when it is touched."""
+
+    def array(
+        self, name: str, shape: Shape, dtype: DTypeLike, *, later: bool = False
+    ) -> np.ndarray:
         """A new zeroed array; pages are only touched when written."""
         check_array_name(name, self._sizes)
         dtype = np.dtype(dtype)
@@ -74,25 +90,36 @@ class MeasuringArena:
     """Counts what tables would take without taking it: every array is one element, repeated.
 
     What `check-config` prints and what the supervisor compares with the free memory before it
-    creates the first segment. The arrays accept assignments and hold nothing.
+    creates the first segment. The arrays accept assignments and hold nothing. later: bytes of the
+    arrays whose memory is reserved later; `sizes` has what is reserved of them.
     """
 
     _REAL_BYTES = 1 << 16
 
     def __init__(self) -> None:
         self.sizes: dict[str, int] = {}
+        self.later: dict[str, int] = {}
 
     @property
     def total_bytes(self) -> int:
-        """Bytes of all arrays asked for."""
+        """Bytes reserved of all arrays asked for."""
         return sum(self.sizes.values())
 
-    def array(self, name: str, shape: Shape, dtype: DTypeLike) -> np.ndarray:
+    def reserve(self, name: str, first: int, end: int) -> None:
+        """Count so many bytes more of an array; named again, they are counted again."""
+        self.sizes[name] += end - first
+
+    def array(
+        self, name: str, shape: Shape, dtype: DTypeLike, *, later: bool = False
+    ) -> np.ndarray:
         """An array of that shape; a large one has all strides zero."""
         check_array_name(name, self.sizes)
         dtype = np.dtype(dtype)
-        self.sizes[name] = count_bytes(shape, dtype)
-        if self.sizes[name] <= self._REAL_BYTES:
+        nbytes = count_bytes(shape, dtype)
+        self.sizes[name] = 0 if later else nbytes
+        if later:
+            self.later[name] = nbytes
+        if nbytes <= self._REAL_BYTES:
             return np.zeros(as_shape(shape), dtype)
         dimensions = as_shape(shape)
         return np.lib.stride_tricks.as_strided(

@@ -26,9 +26,11 @@ def _crc(version: int, content: bytes) -> int:
 
 
 class Blob:
-    """ctl: int64[(1 + slots) * 16]; data: uint8[slots, nbytes]."""
+    """ctl: int64[(1 + slots) * 16]; data: uint8[slots, nbytes], of which memory is reserved as far
+    as contents went."""
 
-    def __init__(self, name: str, ctl: np.ndarray, data: np.ndarray) -> None:
+    def __init__(self, arena: Arena, name: str, ctl: np.ndarray, data: np.ndarray) -> None:
+        self._arena = arena
         self.name = name
         self.ctl = ctl
         self.data = data
@@ -38,7 +40,8 @@ class Blob:
     def create(cls, arena: Arena, name: str, slots: int, nbytes: int) -> "Blob":
         """A new blob without versions in arrays `<name>_ctl` and `<name>_data`."""
         ctl = words(arena, f"{name}_ctl", 1 + slots)
-        return cls(name, ctl, arena.array(f"{name}_data", (slots, nbytes), np.uint8))
+        data = arena.array(f"{name}_data", (slots, nbytes), np.uint8, later=True)
+        return cls(arena, name, ctl, data)
 
     def _word(self, slot: int, word: int) -> int:
         return FIRST_SLOT + slot * WORD_STRIDE + word
@@ -69,7 +72,8 @@ class Blob:
         """Publish `content` as `version`, above all earlier ones; the same again is ignored.
 
         Raises BlobError when it is too long or the version does not rise, BlobFull when the
-        slot to reuse still holds a version at or above the floor.
+        slot to reuse still holds a version at or above the floor, SegmentError when there is no
+        memory for it: nothing is changed then.
         """
         if len(content) > self.nbytes:
             raise BlobError(
@@ -86,7 +90,10 @@ class Blob:
         oldest = min(versions)
         if not self.has_room():
             raise BlobFull(self.name, version, oldest, self.floor())
-        self._fill(versions.index(oldest), version, content)
+        slot = versions.index(oldest)
+        first = slot * self.nbytes
+        self._arena.reserve(f"{self.name}_data", first, first + len(content))
+        self._fill(slot, version, content)
 
     def _fill(self, slot: int, version: int, content: bytes) -> None:
         write_word(self.ctl, self._word(slot, VERSION), INVALID)

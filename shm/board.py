@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from shm.arena import Arena
-from shm.board_nb import BUCKETS, HISTOGRAM_WORDS, MAX, SUB, SUM, record_nb
+from shm.board_nb import BUCKETS, HISTOGRAM_WORDS, MAX, SUB, SUM, record_nb, record_since_nb
 from shm.errors import BoardError
 from shm.fences import read_word, write_word
 
@@ -115,6 +115,13 @@ class Board:
     def record(self, line: int, histogram: int, ns: int) -> None:
         """Count one latency; kernels call record_nb(board.histograms[line, histogram], ns)."""
         record_nb(self.histograms[line, histogram], ns)
+
+    def record_since(
+        self, line: int, histogram: int, stamps_ns: np.ndarray, now_ns: int
+    ) -> None:
+        """Count the time from each of int64[any] to now_ns."""
+        whole = np.ascontiguousarray(stamps_ns)
+        record_since_nb(self.histograms[line, histogram], whole, now_ns)
 
     # -- everybody -------------------------------------------------------------------------------
     def snapshot(self) -> list[LineSnapshot]:

@@ -38,3 +38,10 @@ def record_nb(histogram, ns):
     histogram[bucket_nb(ns)] += 1
     histogram[SUM] += max(ns, 0)
     histogram[MAX] = max(histogram[MAX], ns)
+
+
+@njit(cache=True, nogil=True)
+def record_since_nb(histogram, stamps_ns, now_ns):
+    """Count the time from each of stamps_ns (int64[any], C-contiguous) to now_ns."""
+    for at in range(stamps_ns.shape[0]):
+        record_nb(histogram, now_ns - stamps_ns[at])

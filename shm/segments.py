@@ -1,9 +1,10 @@
 """Named shared memory: created and removed by the supervisor only, mapped read-only by strangers.
 
 One segment per array, `/dev/shm/tapescan-<engine>-<epoch>-<array>`: a header page, then the array.
-Every byte is reserved at creation (a sparse segment would kill a process with SIGBUS later). The
-supervisor maps each segment once, before it forks; children inherit the mappings and leave with
-`os._exit`; nothing is ever unmapped, so no array can dangle.
+Every byte is reserved at creation, or before it is first touched where an array is made with
+`later` (a byte without memory would kill a process with SIGBUS). The supervisor maps each segment
+once, before it forks; children inherit the mappings and leave with `os._exit`; nothing is ever
+unmapped, so no array can dangle.
 
 The standard library registers a created segment with its resource tracker, a process that outlives
 a killed supervisor and its children and then removes what they left behind. It holds still while
@@ -57,15 +58,20 @@ class SharedArena:
 
     @property
     def total_bytes(self) -> int:
-        """Bytes of all segments, header pages included."""
+        """Bytes of all segments, header pages and what is reserved later included."""
         return sum(len(memory) for memory in self._maps.values())
 
     def names(self) -> tuple[str, ...]:
         """Names of all arrays, in order of creation."""
         return tuple(self._maps)
 
-    def array(self, name: str, shape: Shape, dtype: DTypeLike) -> np.ndarray:
-        """A new zeroed array in a segment of its own; raises SegmentError when there is no room."""
+    def array(
+        self, name: str, shape: Shape, dtype: DTypeLike, *, later: bool = False
+    ) -> np.ndarray:
+        """A new zeroed array in a segment of its own; raises SegmentError when there is no room.
+
+        later: only the header is reserved, the rest by `reserve`.
+        """
         check_array_name(name, dict.fromkeys(self._maps, 0))
         self._check_owner("create")
         header = Header(
@@ -75,16 +81,34 @@ class SharedArena:
         page = header.pack()
         segment = _segment_name(self.engine_name, self.epoch, name)
         size = PAGE + -(-header.nbytes // PAGE) * PAGE
-        check_room(f"segment {segment!r}", size)
+        reserved = PAGE if later else size
+        check_room(f"segment {segment!r}", reserved)
         self._segments[name] = _create(segment, size)
         try:
-            memory = _reserve(segment, size, page)
+            memory = _reserve(segment, size, page, reserved)
         except SegmentError:
             self._unlink(name)
             raise
         self._segments[name].close()  # only its name is needed from here on
         self._maps[name] = memory
         return _view(memory, header)
+
+    def reserve(self, name: str, first: int, end: int) -> None:
+        """Reserve bytes [first, end) of an array, in any process of the engine. What is reserved
+        already stays as it is. Raises SegmentError when there is no room."""
+        if end <= first:
+            return
+        segment = _segment_name(self.engine_name, self.epoch, name)
+        try:
+            fd = os.open(SHM_DIR / segment, os.O_RDWR | os.O_CLOEXEC)
+        except OSError as error:
+            raise SegmentError(f"segment {segment!r} cannot be opened: {error.strerror}") from error
+        try:
+            os.posix_fallocate(fd, PAGE + first, end - first)
+        except OSError as error:
+            raise _no_room(segment, end - first, error) from error
+        finally:
+            os.close(fd)
 
     def protect(self, writable: Collection[str]) -> None:
         """Make every array but those named read-only in this process, for good: a write is SIGSEGV.
@@ -256,22 +280,26 @@ def _create(segment: str, size: int) -> SharedMemory:
         raise SegmentError(f"segment {segment!r} cannot be created: {error.strerror}") from error
 
 
-def _reserve(segment: str, size: int, page: bytes) -> np.ndarray:
-    """Write the header, reserve every byte, map it; uint8[size]."""
+def _reserve(segment: str, size: int, page: bytes, reserved: int) -> np.ndarray:
+    """Write the header, reserve the first bytes, map all; uint8[size]."""
     fd = os.open(SHM_DIR / segment, os.O_RDWR | os.O_CLOEXEC)
     try:
         os.pwrite(fd, page, 0)
-        os.posix_fallocate(fd, 0, size)
+        os.posix_fallocate(fd, 0, reserved)
         memory = mmap.mmap(fd, size)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.ENOMEM):
-            raise SegmentError(f"segment {segment!r} cannot be mapped: {error.strerror}") from error
-        raise SegmentError(
-            f"segment {segment!r} needs {_mib(size)} MiB, /dev/shm has {_mib(room()[0])} left"
-        ) from error
+        raise _no_room(segment, reserved, error) from error
     finally:
         os.close(fd)
     return np.frombuffer(memory, np.uint8)
+
+
+def _no_room(segment: str, nbytes: int, error: OSError) -> SegmentError:
+    if error.errno not in (errno.ENOSPC, errno.ENOMEM):
+        return SegmentError(f"segment {segment!r} cannot be mapped: {error.strerror}")
+    return SegmentError(
+        f"segment {segment!r} needs {_mib(nbytes)} MiB, /dev/shm has {_mib(room()[0])} left"
+    )
 
 
 def _view(memory: np.ndarray, header: Header) -> np.ndarray:

@@ -39,6 +39,7 @@ def warm() -> None:
     names.recover()
     board = Board.create(arena, "board", ("line",), (), ("histogram",))
     board.record(0, 0, 1)
+    board.record_since(0, 0, np.zeros(1, np.int64), 1)
     board.set_word(0, 0, board.word(0, 0))
     rows = SeqRows.create(arena, "rows", np.int64, 1)
     rows.write(0, np.zeros(1, np.int64))

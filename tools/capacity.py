@@ -10,18 +10,22 @@ from engine.config.sizes import sizes_of
 from engine.config.stall import recorder_stall
 from engine.feeds.registry import is_live
 from engine.replay.builder import columns
+from engine.rules.compiler import compile_rules
 from engine.rules.cost import set_ns
 from engine.rules.files import load_rules
 from engine.rules.limits import limits_of
 from engine.rules.model import Rule
+from engine.rules.pack import pack
+from engine.rules.publish import publish
 from engine.rules.stored import foresee
 from ipc.telemetry import create_board
 from shm.segments import room
 
 
 def report(config: Config) -> dict[str, Any]:
-    """Memory by group, processes, free room, what a live stream's rings outlast, the rules that a
-    start would have and those stored, cycle estimate; raises RuleError, StorageError."""
+    """Memory by group, what more rules could take, processes, free room, what the rings of a live
+    stream outlast, the rules that a start would have and those stored, cycle estimate; raises
+    RuleError, StorageError."""
     stored = foresee(config, Path(config.paths.data_dir))
     rules: Sequence[Rule]
     if stored is None:
@@ -31,10 +35,15 @@ def report(config: Config) -> dict[str, Any]:
     sizes, asked = sizes_of(config), columns()
     # supervisor aside: the feeds, bars, indicators, scan workers, alerts, recorder, web
     keys = [f"role{number}" for number in range(sizes.feeds + sizes.workers + 5)]
-    rows = memory.measure(sizes, asked, lambda arena: create_board(arena, keys))
+    compiled = compile_rules(rules, sizes)
+    rows, more = memory.measure(
+        sizes, asked, lambda arena: create_board(arena, keys),
+        lambda tables: publish(tables, 1, pack(compiled)),
+    )  # fmt: skip
     is_recorded = is_live(config) and config.tape.record
     return {
         "memory": rows,
+        "more_bytes": more,
         "roles": len(keys),
         "process_bytes": memory.process_bytes(len(keys)),
         "room_bytes": min(room()),

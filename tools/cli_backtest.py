@@ -18,7 +18,9 @@ BARS_INTERVAL_MS = 60_000
 @click.option("--tape", type=click.Path(exists=True), help="A stream recorded by the engine.")
 @click.option("--rules", type=click.Path(exists=True), help="Rule file; default: rules.path.")
 @click.option("--interval-ms", metavar="N", help="Time between cycles; default: the setting.")
-@click.option("--out", required=True, type=click.Path(), help="Alerts, one JSON object a line.")
+@click.option(
+    "--out", required=True, type=click.Path(dir_okay=False), help="Alerts, one JSON object a line."
+)
 @config_option
 def backtest(
     trades: str | None, bars: str | None, tape: str | None, rules: str | None,
@@ -36,6 +38,9 @@ def backtest(
                                "--interval-ms away.")
     if bars and interval_ms:
         raise click.UsageError("bars have one cycle a minute: leave --interval-ms away.")
+    recording = tape_file(Path(tape)) if tape else Path(trades or bars or "")
+    if Path(out).exists() and recording.exists() and recording.samefile(out):
+        raise click.UsageError(f"--out {out} is the recording itself; it would be lost.")
     outcome = _run(trades, bars, tape, rules, interval_ms, Path(out), config_path)
     click.echo(f"{outcome.alerts} alerts in {outcome.cycles} cycles of {outcome.stream_id}, "
                f"sha256 {outcome.sha256}")

@@ -41,6 +41,8 @@ def _memory(report: dict[str, Any]) -> None:
         click.echo(f"  {row.what:<{width}}{row.nbytes / 1e6:>10.1f} MB")
     total = sum(row.nbytes for row in report["memory"])
     click.echo(f"  {'tables':<{width}}{total / 1e6:>10.1f} MB")
+    more = report["more_bytes"]
+    click.echo(f"  {'more rules, up to':<{width}}{more / 1e6:>10.1f} MB, when they are used")
     processes = report["process_bytes"]
     told = f"processes ({report['roles'] + 1})"
     click.echo(f"  {told:<{width}}{processes / 1e6:>10.1f} MB, about")

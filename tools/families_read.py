@@ -4,6 +4,7 @@ from engine.families.progress import FamilyState, family_states
 from engine.rules.errors import RuleBlobError
 from engine.rules.families import NONE, Placed
 from engine.rules.pack import unpack
+from shm.arena import PrivateArena
 from shm.blob import Blob
 from shm.errors import ShmError
 from shm.segments import attach
@@ -34,8 +35,8 @@ class FamiliesReader:
 
     def _families(self, version: int) -> Placed:
         if version and version != self._version:
-            arrays = (attach(self._engine, f"rules_{part}") for part in ("ctl", "data"))
-            content = Blob("rules", *arrays).read(version)
+            ctl, data = (attach(self._engine, f"rules_{part}") for part in ("ctl", "data"))
+            content = Blob(PrivateArena(), "rules", ctl, data).read(version)
             if content is None:
                 return NONE
             self._version, self._placed = version, unpack(content).program.families

@@ -1,13 +1,13 @@
 """The composition root: the table of roles, and how a configuration becomes a running engine."""
 
 import dataclasses
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
+from engine.config.address import page_url
 from engine.config.running import Running
 from engine.config.schema import Config
 from engine.config.sizes import sizes_of
@@ -21,7 +21,7 @@ from engine.rules.compiler import CompiledRules
 from engine.rules.stored import open_library, take_in_source
 from ipc import errand
 from ipc.lock import DataLock
-from ipc.logs import Log
+from ipc.logs import Log, open_log
 from ipc.policy import Class, Limits
 from ipc.roles import RoleSpec
 from ipc.supervisor import Parts, Settings, Supervisor
@@ -30,9 +30,7 @@ from ipc.watch import Patience
 from shm import clock
 from shm.arena import MeasuringArena
 from shm.board import Board
-from shm.fences import read_word
 from shm.segments import SharedArena, sweep
-from shm.words import WORD_STRIDE
 from tools.start_checks import refuse_taken_name, refuse_taken_port
 
 PREPARE_TIMEOUT_S = 3600.0
@@ -102,11 +100,8 @@ def role_table(sizes: Sizes) -> list[RoleSpec]:
 
 
 def _log(config: Config, role: str) -> Log:
-    fd, human = 2, sys.stderr.isatty()
-    if config.log.file:
-        fd = os.open(config.log.file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
-        human = False
-    return Log(role, fd=fd, level=config.log.level, human=human, max_per_s=config.log.max_per_s)
+    told = config.log
+    return open_log(role, file=told.file, level=told.level, max_per_s=told.max_per_s)
 
 
 def _settings(config: Config) -> Settings:
@@ -166,7 +161,7 @@ def _describe(stream: StreamInfo, config: Config) -> dict[str, object]:
         "resumed_n": stream.resumed_n,
         "interval_ms": stream.interval_ms,
         "max_skew_ms": config.clock.max_skew_ms,
-        "url": f"http://{config.web.host}:{config.web.port}/",
+        "url": page_url(config.web.host, config.web.port) if config.web.port else None,
     }
 
 
@@ -222,26 +217,6 @@ def run_engine(config: Config, arguments: Sequence[str] = (), no_switch: str = "
         lock.release()
 
 
-def waiting_input(tables: EngineTables, key: str) -> int:
-    """How much input waits for a role: with it and without progress, the role is stalled.
-
-    A feed has none by this measure (its pace is the recording's), the web role neither.
-    """
-    published = tables.cell.cells.published()
-    if key == "indicators":
-        return published - (read_word(tables.indicators.words, 0) >> 1)
-    if key.startswith("scan"):
-        worker = int(key.removeprefix("scan"))
-        return published - read_word(tables.scan.words, worker * WORD_STRIDE)
-    if key == "bars":
-        return tables.decisions.tail() - published
-    if key == "alerts":
-        return min(lane.tail() - lane.head() for lane in tables.lanes)
-    if key == "recorder":
-        return tables.decisions.tail() - tables.decisions.gate("recorder")
-    return 0
-
-
 def _supervise(running: Running, arena: SharedArena, log: Log) -> int:
     config, tables = running.config, running.tables
     parts = Parts(
@@ -252,7 +227,7 @@ def _supervise(running: Running, arena: SharedArena, log: Log) -> int:
         shared=running,
         protect=lambda spec: arena.protect((*_BOARD, *spec.writable)),
         forward={"reload": "web", "rules": "web"},
-        waiting=lambda key: waiting_input(tables, key),
+        waiting=tables.waiting,
         describe=lambda: _describe(running.stream, config),
         cleanup=arena.unlink_all,
         relaunch=(sys.executable, *_ELSEWHERE, "-m", "tools.main", "run"),

@@ -2,13 +2,13 @@
 
 import collections
 import dataclasses
-import ipaddress
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from typing import Protocol
 
 from aiohttp import web
 
+from engine.config.address import is_loopback
 from engine.config.registry import SETTINGS
 from engine.config.schema_web import WebSection
 from engine.domain.stream import StreamInfo
@@ -190,16 +190,6 @@ class Front:
             spellings = {f"{shown}:{port}"} | ({shown} if port == 80 else set())
             self.hosts |= spellings
             self.origins |= {f"http://{spelling}" for spelling in spellings}
-
-
-def is_loopback(host: str) -> bool:
-    """True for localhost and loopback addresses; False for every other name or address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
 
 
 def closed_reason(host: str, auth: str) -> str:

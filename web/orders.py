@@ -24,6 +24,7 @@ from engine.rules.change import read_change, summary
 from engine.rules.library import Library, Program
 from engine.rules.pack import unpack
 from engine.rules.payload import sweep_requests, whole_request
+from engine.rules.publish import publish
 from engine.rules.stored import open_library, store_path, take_in_source
 from ipc.messages import Order
 from ipc.policy import EXIT_FAILED
@@ -147,7 +148,7 @@ class RuleDesk:
         if rules.read(version) != program.content:
             self._refuse_without_room(program)
             version += 1
-            rules.publish(version, program.content)
+            publish(self._tables, version, program.content)
             library.before = program.compiled
         self._count("rule_changes_total", library.stored)
         self._count("rule_versions_dropped_total", library.store.dropped)

@@ -54,7 +54,7 @@ class BoardCollector:
 
 
 def _plain(series: Series, telemetry: Telemetry) -> Metric:
-    """A counter or gauge with one sample per role that has one to tell."""
+    """A counter or gauge with one sample per role that tells it."""
     family: CounterMetricFamily | GaugeMetricFamily
     if series.kind == "counter":
         family = CounterMetricFamily(
@@ -64,7 +64,7 @@ def _plain(series: Series, telemetry: Telemetry) -> Metric:
         family = GaugeMetricFamily(series.name, series.doc, labels=("role",))
     scale = 1e9 if series.unit == "ns" else 1
     for role, counters in telemetry.counters.items():
-        if counters.get(series.name):
+        if series.is_told_by(role) or counters.get(series.name):
             family.add_metric((role,), counters[series.name] / scale)
     return family
 

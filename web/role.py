@@ -9,6 +9,7 @@ from typing import TypeVar
 import uvloop
 from aiohttp import web
 
+from engine.config.address import page_url
 from engine.config.running import Running
 from engine.errors import EngineError
 from engine.metrics.registry import METRICS
@@ -117,7 +118,9 @@ def make_deps(ctx: RoleContext) -> Deps:
             {metric.name: metric.unit for metric in METRICS},
         ),
         alerts=LateAlertReader(running.alerts_path),
-        telemetry=lambda: read_board(running.board, monotonic_ns(), beat_timeout_ms),
+        telemetry=lambda: read_board(
+            running.board, monotonic_ns(), beat_timeout_ms, running.tables
+        ),
         stream=running.stream,
         switch_market=lambda market: ctx.request(
             "restart", arguments=market_arguments(running.arguments, market)
@@ -157,7 +160,7 @@ async def serve(ctx: RoleContext, deps: Deps) -> None:
             raise ListenError(deps.host, deps.port, reason, code) from error
         port = int(runner.addresses[0][1])
         app[KEY].answer_to(deps.host, port)
-        ctx.log.info("listening", url=f"http://{deps.host}:{port}/")
+        ctx.log.info("listening", url=page_url(deps.host, port))
         await _beat_until_stop(ctx, app)
     finally:
         await runner.cleanup()

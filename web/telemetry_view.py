@@ -1,5 +1,6 @@
 """The board as the front reads it: roles, counters by role, histograms over all roles."""
 
+from engine.domain.tables import EngineTables
 from ipc.line import Line, State, waits_for
 from shm.board import Board, bucket_upper_ns
 from shm.board_nb import BUCKETS, MAX, SUM
@@ -9,12 +10,20 @@ BOUNDS_S = tuple(bucket_upper_ns(bucket) / 1e9 for bucket in range(BUCKETS))
 ENDED = (State.DONE, State.STOPPED)
 
 
-def read_board(board: Board, now_ns: int, beat_timeout_ms: int) -> Telemetry:
-    """Copy the board once. A role beats if its last beat is at most beat_timeout_ms old."""
+def read_board(
+    board: Board, now_ns: int, beat_timeout_ms: int, tables: EngineTables
+) -> Telemetry:
+    """Copy the board once. A role beats if its last beat is at most beat_timeout_ms old.
+
+    What waits for a role is read off the tables: one that hangs would not tell it.
+    """
     roles, counters = [], {}
     for line in board.snapshot():
         words = line.words
-        counters[line.name] = line.counters
+        counters[line.name] = line.counters | {
+            "worker_queue_depth": max(0, tables.waiting(line.name)),
+            "consumer_lag": max(0, tables.behind(line.name)),
+        }
         state = _state(int(words[Line.STATE]))
         beat_ns = int(words[Line.BEAT_NS])
         age_ms = (now_ns - beat_ns) / 1e6 if beat_ns else None

@@ -8,7 +8,7 @@ from engine.config.running import Running
 from engine.domain import records
 from engine.domain.degraded import CLOCK_SKEW, skew_reason
 from engine.domain.sizes import RECORDER_SHARE
-from engine.domain.tables import FLOW_UNRECORDED
+from engine.domain.tables import CELL_SLOTS, FLOW_UNRECORDED
 from ipc.roles import RoleContext
 from shm import clock
 from shm.fences import read_word
@@ -18,6 +18,8 @@ _IDLE_S = 0.02
 _BLOCKED_S = 0.002
 _SAY_NS = 5_000_000_000
 _RECORDER = "recorder"
+_LATENCY = "tick_processing_latency_seconds"
+_SAMPLE = 64  # ticks of a cycle and feed whose latency is recorded
 
 
 class _Bars:
@@ -146,10 +148,32 @@ class _Bars:
         telemetry.set("rules_version", int(decision["rules_version"]))
         ring = self.tables.ticks.rings[0]
         telemetry.set("ring_depth", ring.tail() - ring.gate("bars"))
+        self.measure_ticks(decision)
         if self.live:
             self.measure_skew()
         if int(decision["flags"]) & records.DECISION_END:
             ctx.log.info("stream_ended", n=n)
+
+    def measure_ticks(self, decision: np.void) -> None:
+        """How long it took until the ticks of a cycle were in its cell: live since they were
+        received, of at most _SAMPLE of them; in a replay, which has no such time, since the
+        decision."""
+        telemetry, now_ns = self.ctx.telemetry, self.clock.now_ns()
+        starts = self.tables.cell.heads[(int(decision["n"]) - 1) % CELL_SLOTS]["tick_end"]
+        newest_ns = 0
+        for feed, ring in enumerate(self.tables.ticks.rings):
+            start, end = int(starts[feed]), int(decision["tick_end"][feed])
+            if start == end:
+                continue
+            newest_ns = max(newest_ns, int(ring.slices(end - 1, end)[0]["event_ns"][0]))
+            if self.live:
+                step = -(-(end - start) // _SAMPLE)
+                for ticks in ring.slices(start, end):
+                    telemetry.observe_since(_LATENCY, ticks["recv_ns"][::step], now_ns)
+        if newest_ns:
+            telemetry.set("last_tick_timestamp", newest_ns)
+            if not self.live:
+                telemetry.observe(_LATENCY, now_ns - int(decision["decided_ns"]))
 
     def measure_skew(self) -> None:
         """The wall clock beside engine time: shown, told when it goes too far, never followed."""

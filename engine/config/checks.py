@@ -1,24 +1,14 @@
 """What settings must be to each other: each check returns the key at fault and why, or None."""
 
-import ipaddress
 import itertools
 from collections.abc import Callable
 from pathlib import Path
 
+from engine.config.address import is_loopback
 from engine.config.registry import instant_ns
 from engine.config.schema import Config
 
 Fault = tuple[str, str] | None
-
-
-def is_loopback(host: str) -> bool:
-    """True when only this machine can reach `host`."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _interval(config: Config) -> Fault:

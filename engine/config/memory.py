@@ -5,14 +5,13 @@ from collections.abc import Callable
 
 from engine.config.schema import Config
 from engine.domain.sizes import Sizes
-from engine.domain.tables import Columns, allocate
+from engine.domain.tables import Columns, EngineTables, allocate
 from shm.arena import Arena, MeasuringArena
 
 WARN_SHARE = 0.4
 REFUSE_SHARE = 1.0
 PROCESS_BYTES = 25_000_000  # what a role has for itself, its share of the interpreter included
 PAGE = 4096
-BASELINE_RULES = 100
 
 # Which group of the printed table an array belongs to, by the beginning of its name.
 _GROUPS = (
@@ -74,21 +73,29 @@ class CycleEstimate:
 
 
 def measure(
-    sizes: Sizes, columns: Columns, board: Callable[[Arena], object] | None = None
-) -> list[MemoryRow]:
-    """The memory of every table, by group; from the very code that allocates them.
+    sizes: Sizes,
+    columns: Columns,
+    board: Callable[[Arena], object] | None = None,
+    rules: Callable[[EngineTables], object] | None = None,
+) -> tuple[list[MemoryRow], int]:
+    """The memory of every table, by group, from the very code that allocates them; and how many
+    bytes more rules could take of it, up to their bounds.
 
-    board: creates the board in an arena, so that it is counted, too.
+    board: creates the board in an arena, so that it is counted, too. rules: reserves what the
+    rules in force take.
     """
     arena = MeasuringArena()
-    allocate(arena, sizes, columns)
+    tables = allocate(arena, sizes, columns)
     if board is not None:
         board(arena)
+    if rules is not None:
+        rules(tables)
+    more = sum(nbytes - arena.sizes[name] for name, nbytes in arena.later.items())
     totals: dict[str, int] = dict.fromkeys((name for name, _ in _GROUPS), 0)
     for name, nbytes in arena.sizes.items():
         group = _group(name)
         totals[group] = totals.get(group, 0) + PAGE + -(-nbytes // PAGE) * PAGE
-    return [MemoryRow(name, nbytes) for name, nbytes in totals.items() if nbytes]
+    return [MemoryRow(name, nbytes) for name, nbytes in totals.items() if nbytes], more
 
 
 def _group(name: str) -> str:

@@ -26,7 +26,7 @@ class RulesSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_o
         Meta(
             ge=1,
             le=65_536,
-            description="Alerts one scan worker commits in one cycle; the rest is counted.",
+            description="Alerts of one cycle, of all scan workers together; the rest is counted.",
             extra={"counter": "alerts_capped_total"},
         ),
     ] = 1024

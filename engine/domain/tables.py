@@ -190,6 +190,7 @@ class EngineTables:
     """
 
     sizes: Sizes
+    arena: Arena
     ticks: RingFamily
     decisions: Ring
     bar_ring: Ring
@@ -221,6 +222,31 @@ class EngineTables:
     def applied(self, n: int) -> bool:
         """True when indicators and every scan worker have applied cycle n."""
         return not self.laggard(n)
+
+    def waiting(self, key: str) -> int:
+        """How much input waits for a role: with it and without progress, the role is stalled.
+
+        Cycles; of alerts slots of a lane. A feed has none by this measure (its pace is that of its
+        input), web neither.
+        """
+        if key == "bars":
+            return self.decisions.tail() - self.cell.cells.published()
+        if key == "alerts":
+            return min(lane.tail() - lane.head() for lane in self.lanes)
+        if key == "recorder":
+            return self.decisions.tail() - self.decisions.gate("recorder")
+        return self.behind(key)
+
+    def behind(self, key: str) -> int:
+        """How many published cycles a role has not finished; 0 for one that follows no cycles."""
+        published = self.cell.cells.published()
+        if key == "indicators":
+            return published - (read_word(self.indicators.words, 0) >> 1)
+        worker = key.removeprefix("scan")
+        if worker != key:
+            return published - read_word(self.scan.words, int(worker) * WORD_STRIDE)
+        word = {"alerts": FLOW_ALERTED_N, "recorder": FLOW_DURABLE_N}.get(key)
+        return 0 if word is None else published - read_word(self.flow, word * WORD_STRIDE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -292,12 +318,12 @@ def _scan(arena: Arena, sizes: Sizes, columns: Columns) -> ScanTable:
     table = ScanTable(
         columns=arena.array("metric_columns", (2, every_column, rows), np.float64),
         family_state=arena.array(
-            "family_state", (sizes.family_rows, STATE_PLANES, rows), np.float64
+            "family_state", (sizes.family_rows, STATE_PLANES, rows), np.float64, later=True
         ),
         family_since=arena.array("family_since", (workers, sizes.max_families), np.int64),
-        truth=arena.array("truth", (2, sizes.max_rules, rows // 64), np.uint64),
-        op_bits=arena.array("op_bits", (2, sizes.op_bit_slots, rows // 64), np.uint64),
-        op_rows=arena.array("op_rows", (sizes.op_row_slots, rows), np.int64),
+        truth=arena.array("truth", (2, sizes.max_rules, rows // 64), np.uint64, later=True),
+        op_bits=arena.array("op_bits", (2, sizes.op_bit_slots, rows // 64), np.uint64, later=True),
+        op_rows=arena.array("op_rows", (sizes.op_row_slots, rows), np.int64, later=True),
         held=arena.array("held", (2, workers, sizes.max_rules, HELD_WORDS), np.int64),
         cooldowns=arena.array("cooldowns", (workers, sizes.max_cooling, COOL_WORDS), np.int64),
         words=words(arena, "scan_words", workers),
@@ -321,6 +347,7 @@ def allocate(arena: Arena, sizes: Sizes, columns: Columns) -> EngineTables:
     )
     return EngineTables(
         sizes=sizes,
+        arena=arena,
         ticks=RingFamily.create(
             arena, "ticks", records.TICK, sizes.ring_ticks, TICK_GATES, sizes.feeds
         ),

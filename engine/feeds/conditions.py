@@ -39,7 +39,6 @@ _LAST_LEVEL = {"no": 0, "first": 1, "yes": 2}
 _YES = {"no": False, "yes": True}
 _TAPES = {"CTA": ("A", "B"), "UTP": ("C",), "both": ("A", "B", "C")}
 _SIP_LENGTH = 4
-UNKNOWN_BITS = COND_VOLUME
 
 
 class ConditionsError(EngineError):

@@ -129,10 +129,20 @@ class _Days:
         self.cycles = 0
 
     def run(self, first_ns: int, last_ns: int, source: Source) -> Outcome:
-        """Every day with input between two instants, in order."""
-        builder = self._builder("")
+        """Every trading day with input between two instants, in order. Raises BacktestError when
+        there is none."""
+        builder, next_ns = self._builder(""), 0
         for day in builder.trading_days(first_ns, last_ns):
-            self._day(self._builder(f"{self._base}-{day.date:%Y%m%d}"), day, source)
+            start_ns, end_ns = builder.outer_range(day)
+            if next_ns < start_ns:
+                ahead = source(start_ns, TO_THE_END).read(1)
+                next_ns = int(ahead["recv_ns"][0]) if len(ahead) else TO_THE_END
+            if next_ns < end_ns:  # days without input, years of them perhaps, cost nothing
+                self._day(self._builder(f"{self._base}-{day.date:%Y%m%d}"), day, source, next_ns)
+                next_ns = end_ns
+        if not self.cycles:
+            name = self._config.market.calendar
+            raise BacktestError(f"no record lies within a trading day of the calendar {name}.")
         sha256 = self._writer.close()
         return Outcome(self._base, self.cycles, self._writer.alerts, sha256, True)
 
@@ -140,13 +150,10 @@ class _Days:
         calendar_dir = Path(self._config.paths.data_dir)
         return Builder(self._config, stream_id, calendar_dir, self._compiled)
 
-    def _day(self, builder: Builder, day: TradingDay, source: Source) -> None:
+    def _day(self, builder: Builder, day: TradingDay, source: Source, first_ns: int) -> None:
+        """One day, whose input begins at first_ns."""
         start_ns, end_ns = builder.outer_range(day)
-        ahead = source(start_ns, end_ns).read(1)
-        if not len(ahead):
-            return
-        first_ns = int(ahead["recv_ns"][0]) - 1
-        genesis = builder.begin_stream(self._before, day, max(start_ns, first_ns))
+        genesis = builder.begin_stream(self._before, day, max(start_ns, first_ns - 1))
         tables = _tables(dataclasses.replace(sizes_of(self._config), workers=1))
         restore(tables, genesis, trades_counted=self._trades_counted)
         harness = Harness(tables, genesis.header.stream_id, self._writer.take)

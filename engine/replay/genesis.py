@@ -22,6 +22,7 @@ from engine.domain.tables import EngineTables
 from engine.errors import EngineError
 from engine.replay.formats import GENESIS_MAGIC, why_refused
 from engine.replay.tape import TapeHeader
+from engine.rules.publish import publish
 from engine.scan.cooldown import export_cooldowns, import_cooldowns
 from shm.fences import write_word
 from shm.words import WORD_STRIDE
@@ -154,7 +155,7 @@ def restore(tables: EngineTables, genesis: Genesis, *, trades_counted: bool = Tr
     for worker in range(sizes.workers):
         write_word(tables.scan.words, worker * WORD_STRIDE, 0)
     if genesis.rules:
-        tables.rules.publish(header.rules_version, genesis.rules)
+        publish(tables, header.rules_version, genesis.rules)
     rows = empty_rows(sizes.rows)
     rows[ids] = arrays["rows"]
     if not trades_counted:

@@ -13,6 +13,7 @@ from engine.errors import EngineError
 from engine.feeds.admit import learn_admits
 from engine.indicators.stage import IndicatorsStage
 from engine.replay.tape import CYCLES, GAP, RULES, Block
+from engine.rules.publish import publish
 from engine.scan.stage import ScanStage
 from shm.fences import write_word
 from shm.ring import Ring
@@ -158,7 +159,7 @@ class Harness:
         rules = self.tables.rules
         if rules.latest() < block.first_n:
             rules.set_floor(rules.latest())
-            rules.publish(block.first_n, block.content)
+            publish(self.tables, block.first_n, block.content)
 
     def _block(self, block: Block) -> None:
         """Cycles one by one: a block may hold more ticks than a ring has room for."""

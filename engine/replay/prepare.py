@@ -2,6 +2,7 @@
 one."""
 
 import hashlib
+import shutil
 import uuid
 from pathlib import Path
 
@@ -34,6 +35,7 @@ from engine.replay.repeat import repeated
 from engine.replay.tape import TapeError, TapeReader, TapeWriter, create_tape
 from engine.rules.compiler import CompiledRules, compile_rules
 from engine.rules.pack import pack, unpack
+from engine.rules.publish import publish
 from engine.storage.sqlite import ALERTS_NAME, SqliteAlertStore, SqliteBarStore
 from ipc.logs import Log
 from shm.clock import Clocks
@@ -143,7 +145,7 @@ def _renew_rules(tables: EngineTables, compiled: CompiledRules, log: Log) -> Non
     content = pack(compile_rules(compiled.rules, tables.sizes, before))
     if content != known:
         tables.rules.set_floor(latest)
-        tables.rules.publish(latest + 1, content)
+        publish(tables, latest + 1, content)
         log.info("rules_renewed", version=latest + 1, rules=len(compiled))
 
 
@@ -261,9 +263,13 @@ def _remove_old(config: Config, data_dir: Path, keep: str, now_ns: int, log: Log
         return
     oldest_s = now_ns / 1e9 - config.tape.keep_days * 86_400
     for directory in (data_dir / "streams").iterdir():
+        if directory.name == keep or not directory.is_dir():
+            continue
         newest_s = max((file.stat().st_mtime for file in directory.iterdir()), default=0.0)
-        if directory.name != keep and newest_s < oldest_s:
-            for file in directory.iterdir():
-                file.unlink()
-            directory.rmdir()
-            log.info("removed_stream", stream_id=directory.name)
+        if newest_s < oldest_s:
+            try:
+                shutil.rmtree(directory)
+            except OSError as error:  # somebody else's files: no reason not to start
+                log.warning("not_removed", stream_id=directory.name, error=str(error))
+            else:
+                log.info("removed_stream", stream_id=directory.name)

@@ -30,19 +30,19 @@ def ones(typingctx: Any, word: Any) -> Any:
     return types.int64(types.uint64), codegen
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def set_bit_nb(row, number):
     """Set a bit of row, uint64[any]."""
     row[number // WORD_BITS] |= uint64(1) << uint64(number % WORD_BITS)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def clear_bit_nb(row, number):
     """Clear a bit of row, uint64[any]."""
     row[number // WORD_BITS] &= ~(uint64(1) << uint64(number % WORD_BITS))
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def has_bit_nb(row, number):
     """True if a bit of row, uint64[any], is set."""
     return row[number // WORD_BITS] >> uint64(number % WORD_BITS) & uint64(1) != uint64(0)

@@ -20,7 +20,6 @@ WORD_BITS = 64
 RING = 64  # samples that a ring holds
 NONE, ONE = uint64(0), uint64(1)
 _MINUTE_NS = 60_000_000_000
-_SECOND_NS = 1_000_000_000
 
 
 @njit(cache=True, nogil=True, _nrt=False)

@@ -82,15 +82,22 @@ class Program:
             operands[of_column] >> op.KIND_BITS, stores, code.bound_col, code.unequal_col, carried,
             code.across[:, op.A_TO], sources,
         )  # fmt: skip
-        touched = (code.planes, code.repeats.reshape(-1), code.extras[:, op.X_TO])
+        planes_touched, rows_touched, family_rows = self.touched()
         return (
             _highest(*read) < columns
-            and _highest(*touched, code.extras[:, op.X_FROM]) < planes
-            and _highest(code.row_slots) < rows
+            and planes_touched <= planes
+            and rows_touched <= rows
+            and family_rows <= room.rows
             and _highest(self.families.slot) < room.families
-            and _highest(self.families.rows) < room.rows
             and (room.regular or not any("_rth(" in name for name in self.families.names))
         )
+
+    def touched(self) -> tuple[int, int, int]:
+        """(planes, rows, rows of families): slots below these are all that the kernels touch."""
+        code = self.code
+        extras = code.extras[:, op.X_TO], code.extras[:, op.X_FROM]
+        planes = _highest(code.planes, code.repeats.reshape(-1), *extras)
+        return planes + 1, _highest(code.row_slots) + 1, _highest(self.families.rows) + 1
 
 
 @dataclasses.dataclass(frozen=True)

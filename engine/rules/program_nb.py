@@ -51,6 +51,9 @@ from engine.rules.vector_nb import (
 
 GROUPS = WORD_BITS // 8  # groups of eight doubles in a word of symbols
 
+# `forceinline` where a function is called for every rule or node with the tuples `code`, `past` and
+# `cycle`: their arrays are some three hundred words that each call would copy.
+
 
 @njit(cache=True, nogil=True, _nrt=False)
 def operand_nb(code, columns, constants, numbers, start):
@@ -169,7 +172,7 @@ def node_nb(node, columns, constants, numbers, bits, moments, start, count):
         combine_nb(operation, to, a, a_step, b, b_step, count * GROUPS)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
 def remember_nb(node, code, past, cycle, numbers, bits, tile, count):
     """Run a node that remembers for the `count` words of a tile whose first word is `tile`."""
     operation, to, part = node[op.N_OP], np.int64(node[op.N_TO]), node[op.N_C]
@@ -218,7 +221,7 @@ def remember_nb(node, code, past, cycle, numbers, bits, tile, count):
         )  # fmt: skip
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
 def remember_number_nb(node, code, past, cycle, numbers, bits, tile, count):
     """Run a node that remembers numbers, see remember_nb."""
     to, state = np.int64(node[op.N_TO]), code.states[node[op.N_STATE]]
@@ -238,7 +241,7 @@ def remember_number_nb(node, code, past, cycle, numbers, bits, tile, count):
     )  # fmt: skip
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
 def run_always_nb(code, past, cycle, numbers, bits, done, stamp, tile, count):
     """The nodes of one tile that every cycle needs, in their order."""
     local = tile - cycle.first_word
@@ -260,7 +263,7 @@ def run_always_nb(code, past, cycle, numbers, bits, done, stamp, tile, count):
         done[number] = stamp
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
 def narrow_parts_nb(code, first, end, cycle, numbers, bits, done, stamp, tile, count, plane):
     """Keep in plane[:count] the symbols for which all conditions of parts [first, end) are true.
 
@@ -287,7 +290,7 @@ def narrow_parts_nb(code, first, end, cycle, numbers, bits, done, stamp, tile, c
     return left
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
 def begin_rule_nb(code, rule, bits, truth, tile, count):
     """Begin truth[rule] of a tile with conditions that are there already. Gives what is left."""
     first, end = code.gate_first[rule], code.gate_first[rule + 1]
@@ -301,7 +304,7 @@ def begin_rule_nb(code, rule, bits, truth, tile, count):
     return left
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
 def narrow_rule_nb(code, columns, rule, bits, truth, tile, count):
     """Gates, then columns against constants: truth[rule] of a tile. Gives what is left."""
     left, keep, tile_end = EVERY_BIT, EVERY_BIT, tile + count
@@ -330,7 +333,7 @@ def narrow_rule_nb(code, columns, rule, bits, truth, tile, count):
     return left
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
 def finish_rule_nb(code, extra, past, cycle, room, bits, stamp, truth, tile, count):
     """A plane that firing needs of a rule for a tile: those of its truth, or of a plane of the
     cycle before, for which a condition is true (or, with X_DENY, is not)."""
@@ -372,7 +375,7 @@ def evaluate_rules_nb(code, past, cycle, room, truth, end_word):
         run_always_nb(code, past, cycle, room.numbers, bits, room.done, stamp, tile, count)
         for rule in range(rules):
             left = narrow_rule_nb(code, cycle.columns, rule, bits, truth, tile, count)
-            if left != uint64(0):
+            if left != uint64(0) and code.part_first[rule] < code.part_first[rule + 1]:
                 narrow_parts_nb(
                     code, code.part_first[rule], code.part_first[rule + 1], cycle, room.numbers,
                     bits, room.done, stamp, tile, count, truth[rule, tile : tile + count],

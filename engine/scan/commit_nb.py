@@ -21,7 +21,7 @@ from engine.rules.operators_nb import instants_nb
 from shm.lane import SLOT_WORDS
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def slots_needed_nb(alerts, count, capture_first):
     """Lane slots of alerts[:count] (rule << 32 | symbol) and the end record."""
     need = 1
@@ -32,7 +32,7 @@ def slots_needed_nb(alerts, count, capture_first):
     return need
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def gaps_nb(row, captures, first, end, reach, t_ns, closed_minute, session):
     """Bit i: capture first + i is a metric whose window reaches into the newest gap; row: int64
     words of ROW."""
@@ -51,7 +51,7 @@ def gaps_nb(row, captures, first, end, reach, t_ns, closed_minute, session):
     return gaps
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def is_true_nb(bits, first_word, register, symbol):
     """Whether a condition's register, uint64[tiles, registers, 8], holds a symbol."""
     local = symbol - first_word * WORD_BITS
@@ -59,7 +59,7 @@ def is_true_nb(bits, first_word, register, symbol):
     return word >> uint64(local % WORD_BITS) & uint64(1) != uint64(0)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def captured_nb(capture, symbol, code, past, cycle, bits):
     """A number that is carried with an alert; NaN unknown."""
     kind, at, other = capture[op.C_KIND], capture[op.C_AT], capture[op.C_OTHER]
@@ -82,7 +82,7 @@ def captured_nb(capture, symbol, code, past, cycle, bits):
     return np.nan
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def step_time_nb(capture, symbol, code, past):
     """T of a step of the sequence completed last, 0 if none was."""
     state, step = code.states[capture[op.C_AT]], capture[op.C_OTHER]
@@ -92,7 +92,7 @@ def step_time_nb(capture, symbol, code, past):
     return past.rows[code.row_slots[state[op.S_ROW] + size - 1 + step], symbol]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def write_alerts_nb(
     data, data_f, at, alerts, count, code, past, cycle, bits, reach, rows, n, closed_minute,
     session, version,

@@ -37,8 +37,11 @@ COUNTS = 6
 
 _FEW = 24  # up to here an insertion sort beats the bitmap
 
+# `_nrt=False`: nothing here allocates, and numba would count references to every array of a tuple
+# (atomic additions) in each call. `forceinline`: a call would copy the tuples' arrays.
 
-@njit(cache=True, nogil=True)
+
+@njit(cache=True, nogil=True, _nrt=False)
 def scope_nb(rows, reference, first, count, known, halted):
     """Which symbols of a slice may fire at all.
 
@@ -56,7 +59,7 @@ def scope_nb(rows, reference, first, count, known, halted):
         halted[i // WORD_BITS] |= uint64(stopped) << uint64(i % WORD_BITS)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def order_nb(ranks, count, marks):
     """Sort the distinct ranks[:count] ascending. marks: uint64[slice / 64] to work in, zero before
     and after."""
@@ -80,7 +83,7 @@ def order_nb(ranks, count, marks):
             bits &= bits - uint64(1)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
 def gather_nb(bits, word, rank, ranks, count):
     """Append the ranks of the symbols of one word; new count."""
     while bits != uint64(0):
@@ -90,7 +93,7 @@ def gather_nb(bits, word, rank, ranks, count):
     return count
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
 def list_words_nb(true, cooling, rule, listed):
     """List the words of true, uint64[slice / 64], that hold a set bit, and ask for the words of
     cooling[rule] that stand beside them, which lie anywhere in megabytes; how many there are."""
@@ -104,7 +107,7 @@ def list_words_nb(true, cooling, rule, listed):
     return count
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
 def ready_nb(rules, rule, word, bits, scene, planes, held):
     """Those of `bits`, true in a word of the slice, that nothing but a cooldown can hold back."""
     at, flags, slot = scene.first_word + word, rules.flags[rule], rules.same_slot[rule]
@@ -129,7 +132,7 @@ def ready_nb(rules, rule, word, bits, scene, planes, held):
     return bits
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def carry_planes_nb(rules, rule, scene, planes):
     """Begin the planes of this cycle that say what a rule has fired for; those that it was known
     false for after they entered have left, if they may fire at all."""
@@ -147,7 +150,7 @@ def carry_planes_nb(rules, rule, scene, planes):
             planes.now[entered, at] = planes.before[entered, at] & ~gone
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def mark_planes_nb(repeats, rule, number, planes):
     """Note in the planes of this cycle that a rule has fired for a symbol."""
     for kind in (R_ONCE, R_DISARMED, R_ENTERED):
@@ -155,7 +158,7 @@ def mark_planes_nb(repeats, rule, number, planes):
             set_bit_nb(planes.now[repeats[rule, kind]], number)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def emit_nb(rules, rule, count, cools, room, scene, planes, work, held):
     """Fire for work.ranks[:count], in their order: alerts, stamps and planes."""
     first, left = scene.first_word * WORD_BITS, rules.repeats[rule, R_LEFT]
@@ -182,7 +185,7 @@ def emit_nb(rules, rule, count, cools, room, scene, planes, work, held):
             held[HELD_CAPPED] += 1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
 def fire_rule_nb(rules, rule, words, some, scene, planes, cools, room, work, held):
     """Fire one rule, see fire_nb. words[:some]: words of the slice in which it is true for some;
     cools: its row of `cooling`; held: its counts."""
@@ -212,11 +215,13 @@ def fire_rule_nb(rules, rule, words, some, scene, planes, cools, room, work, hel
                 continue
             cools[word] |= bits
         count = gather_nb(bits, word, work.rank, work.ranks, count)
+    if count == 0:
+        return
     order_nb(work.ranks, count, work.marks)
     emit_nb(rules, rule, count, cools, room, scene, planes, work, held)
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def fire_nb(rules, scene, planes, cooling, room, work, held_before, held_now):
     """Decide the firings of a cycle from the state before it.
 
@@ -242,10 +247,8 @@ def fire_nb(rules, scene, planes, cooling, room, work, held_before, held_now):
             true = scene.true[rule + 1, scene.first_word : last_word]
             following = list_words_nb(true, cooling, rule + 1, work.listed[1 - (rule & 1)])
         held, slot = held_now[rule], rules.own_slot[rule]
-        if slot >= 0:
-            held[:] = held_before[slot]
-        else:
-            held[:] = 0
+        for reason in range(held.shape[0]):
+            held[reason] = held_before[slot, reason] if slot >= 0 else 0
         fired, cooled, full = held[HELD_FIRED], held[HELD_COOLING], held[HELD_ROOM]
         fire_rule_nb(rules, rule, words, some, scene, planes, cooling[rule], room, work, held)
         counts[FIRED] += held[HELD_FIRED] - fired

@@ -30,6 +30,7 @@ def main(ctx: RoleContext) -> None:
         ctx.telemetry.observe("scan_cycle_seconds", monotonic_ns() - begin_ns)
         ctx.telemetry.count("symbols_scanned_total", stage.symbols)
         ctx.telemetry.count("firings_without_room_total", int(stage.counts[FULL]))
+        ctx.telemetry.set("rules_active", stage.rules)
         ctx.progress(n)
         ctx.wake.notify("bars")
         ctx.wake.notify("alerts")

@@ -133,6 +133,11 @@ class ScanStage:
         """Admitted symbols of the slice."""
         return self.scope.count
 
+    @property
+    def rules(self) -> int:
+        """Rules in force in the last cycle evaluated."""
+        return len(self.versions.rules)
+
     def recover(self) -> None:
         """Take up the state in the tables: a fresh start and the successor of a killed worker."""
         self._forget()

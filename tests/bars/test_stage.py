@@ -338,3 +338,19 @@ def test_genesis_refuses_a_start_off_the_grid_and_a_second_start() -> None:
         BarsStage(tables).init_genesis(empty_rows(64), new_head(tables, T0))
     with pytest.raises(BarsError, match="power of two"):
         BarsStage(build(pool_trades=1000))
+
+
+def test_what_waits_for_a_role_and_how_far_it_is_behind_are_read_off_the_tables() -> None:
+    floor = Floor()
+    tables, followers = floor.tables, ("indicators", "scan0", "alerts", "recorder")
+    assert [tables.behind(key) for key in (*followers, "bars", "feed0", "web")] == [0] * 7
+    floor.mark(10)
+    decision = floor.stage.decide_replay()
+    assert decision is not None
+    assert tables.waiting("bars") == 1
+    assert floor.stage.execute(decision)
+    assert [tables.behind(key) for key in followers] == [1, 1, 1, 1]
+    assert [tables.waiting(key) for key in ("indicators", "scan0", "recorder")] == [1, 1, 1]
+    assert [tables.waiting(key) for key in ("bars", "alerts", "feed0", "web")] == [0, 0, 0, 0]
+    floor.pass_gates()
+    assert [tables.waiting(key) for key in ("indicators", "scan0", "recorder")] == [0, 0, 0]

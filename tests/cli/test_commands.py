@@ -77,6 +77,8 @@ def test_the_program_itself_says_what_it_can_do() -> None:
         (["reload"], 1, "no engine runs on"),
         (["backtest", "--out", "a"], 2, "backtest needs one of --trades, --bars and --tape."),
         (["backtest"], 2, "Missing option '--out'"),
+        (["backtest", "--bars", "rules.json", "--out", "rules.json"], 2, "the recording itself"),
+        (["backtest", "--bars", "rules.json", "--out", "."], 2, "'.' is a directory"),
         (["backtest", "--trades", "none.csv", "--out", "a"], 2, "'none.csv' does not exist"),
         (["backtest", "--tape", ".", "--rules", "rules.json", "--out", "a"], 2, "leave --rules"),
         (["bench", "nothing-like-it"], 2, "no benchmark is named nothing-like-it"),

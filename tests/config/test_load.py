@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.config import registry
-from engine.config.checks import is_loopback
+from engine.config.address import is_loopback, page_url
 from engine.config.errors import ConfigError
 from engine.config.load import MAX_FILE_BYTES, default_data_dir, find, load, parse, read_values
 from engine.config.registry import SETTINGS, instant_ns
@@ -170,6 +170,18 @@ def test_the_demo_configuration_is_good() -> None:
     assert loaded.config.feed.history_dates == ("2013-10-07",)
     assert loaded.config.feed.speed == 10.0
     assert loaded.config.web.auth == "none"
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:8080/"),
+        ("::1", "http://[::1]:8080/"),
+        ("localhost", "http://localhost:8080/"),
+    ],
+)
+def test_the_page_is_named_as_a_browser_takes_it(host: str, url: str) -> None:
+    assert page_url(host, 8080) == url
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.10", "::1", "localhost"])

@@ -1,7 +1,9 @@
 """Runs the command line as a person would, beside an engine under test."""
 
 import contextlib
+import http.client
 import json
+import re
 import subprocess
 import sys
 import time
@@ -56,3 +58,23 @@ def tape_info(path: Path) -> dict[str, Any]:
     assert done.returncode == 0, done.stderr
     facts: dict[str, Any] = json.loads(done.stdout)
     return facts
+
+
+def ask(port: int, method: str, path: str, body: str = "") -> tuple[int, str]:
+    """Status and text of a request from the page's own origin."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    try:
+        headers = {"Origin": f"http://127.0.0.1:{port}", "Content-Type": "application/json"}
+        connection.request(method, path, body, headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    finally:
+        connection.close()
+
+
+def front_port(engine: Rig) -> int:
+    """Where the engine's front listens, by its log."""
+    until(lambda: events(engine, "listening"), engine)
+    found = re.search(r":(\d+)/$", events(engine, "listening")[-1]["url"])
+    assert found is not None
+    return int(found[1])

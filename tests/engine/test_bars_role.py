@@ -37,6 +37,7 @@ class Beside:
         self.said: list[tuple[str, dict[str, Any]]] = []
         self.counted: Counter[str] = Counter()
         self.gauges: dict[str, int] = {}
+        self.latencies: list[int] = []
         self.waits = 0
         self.waited_for: list[str] = []
         self.start_ns = genesis.header.start_ns
@@ -56,7 +57,10 @@ class Beside:
             telemetry=SimpleNamespace(
                 count=lambda name, amount=1: self.counted.update({name: amount}),
                 set=self.gauges.__setitem__,
-                observe=lambda name, value: None,
+                observe=lambda name, ns: self.latencies.append(ns),
+                observe_since=lambda name, stamps, now_ns: self.latencies.extend(
+                    (now_ns - stamps).tolist()
+                ),
             ),
             wake=SimpleNamespace(notify=lambda key: None, wait=self._wait),
             progress=lambda n: None,
@@ -316,3 +320,26 @@ def test_a_full_decision_ring_is_put_down_to_its_slowest_reader(genesis: Genesis
 
 def test_a_live_stream_waits_for_no_feed(genesis: Genesis) -> None:
     assert Beside(genesis, live=True).role.waits_for() == ""
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_the_newest_tick_and_how_long_it_took_to_its_cell_are_told(
+    genesis: Genesis, live: bool
+) -> None:
+    beside = Beside(genesis, live=live)
+    ticks = np.zeros(200, records.TICK)
+    ticks["kind"], ticks["a"], ticks["n1"] = records.TICK_QUOTE, 10.0, 100
+    ticks["recv_ns"] = beside.start_ns + np.arange(1, 201) * (SECOND // 1000)
+    ticks["event_ns"] = ticks["recv_ns"] - 7
+    beside.tables.ticks.rings[0].publish(ticks)
+    beside.mark(10)
+    assert beside.role.step()
+    assert beside.gauges["last_tick_timestamp"] == int(ticks["event_ns"][-1])
+    now_ns = beside.clock.now_ns()
+    received = ticks["recv_ns"][::4] if live else [int(beside.newest()["decided_ns"])]
+    assert beside.latencies == [now_ns - int(at_ns) for at_ns in received]
+    beside.latencies.clear()
+    beside.pass_gates()
+    beside.hand.run(2 * SECOND)
+    assert beside.role.step()
+    assert beside.latencies == [], "a cycle without ticks tells nothing"

@@ -1,35 +1,13 @@
 """The bounds of the front as a person sets them: in scanner.toml or the environment of the real
 command."""
 
-import http.client
 import json
-import re
 from pathlib import Path
 
 import pytest
 
-from tests.engine.commands import events, until
-from tests.kills.rig import Rig, rig
-
-
-def ask(port: int, method: str, path: str, body: str = "") -> tuple[int, str]:
-    """Status and text of a request from the page's own origin."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    try:
-        headers = {"Origin": f"http://127.0.0.1:{port}", "Content-Type": "application/json"}
-        connection.request(method, path, body, headers)
-        answer = connection.getresponse()
-        return answer.status, answer.read().decode()
-    finally:
-        connection.close()
-
-
-def front_port(engine: Rig) -> int:
-    """Where the engine's front listens, by its log."""
-    until(lambda: events(engine, "listening"), engine)
-    found = re.search(r":(\d+)/$", events(engine, "listening")[-1]["url"])
-    assert found is not None
-    return int(found[1])
+from tests.engine.commands import ask, front_port
+from tests.kills.rig import rig
 
 
 def test_a_changed_bound_takes_effect_and_what_runs_into_it_is_on_the_metrics_page(

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,16 @@ import pytest
 
 from engine.storage.sqlite import SqliteAlertReader
 from ipc import process
-from tests.engine.commands import events, status, tape_info, tapescan, told, until
+from tests.engine.commands import (
+    ask,
+    events,
+    front_port,
+    status,
+    tape_info,
+    tapescan,
+    told,
+    until,
+)
 from tests.kills.rig import ROOT, RULES, Rig, rig
 
 END_NS = 1_381_239_060_000_000_000  # 09:31 in New York
@@ -31,6 +41,7 @@ class Life:
 
     running: tuple[int, dict[str, Any]] = (9, {})
     later: dict[str, Any] = dataclasses.field(default_factory=dict)
+    telemetry: str = ""
     second: Any = None
     bad_reload: Any = None
     good_reload: Any = None
@@ -60,6 +71,9 @@ def first_half(engine: Rig, life: Life) -> None:
     life.good_reload = told(engine, "reload")
     until(lambda: any(b'"anything"' in alert for alert in engine.alerts()), engine)
     life.after_good = status(engine)[1]
+    port = front_port(engine)
+    assert ask(port, "GET", "/live")[0] == 200
+    life.telemetry = ask(port, "GET", "/metrics")[1]
 
 
 def after(engine: Rig, n: int) -> bool:
@@ -131,6 +145,30 @@ def test_a_good_rule_file_is_taken_into_use(life: Life) -> None:
     assert life.good_reload.returncode == 0
     assert life.after_good["rules_version"] == 2
     assert life.after_good["alerts"] > 0
+
+
+# What the page of a running engine tells: at least so much, in some role.
+LEAST = {
+    "scan_cycle_seconds_count": 1, "symbols_scanned_total": 1, "alerts_emitted_total": 1,
+    "alerts_delivered_total": 0, "tick_processed_total": 1, "worker_queue_depth": 0,
+    "last_tick_timestamp": 1_381_238_000, "tick_processing_latency_seconds_count": 1,
+    "tick_to_alert_seconds_count": 1, "alert_delivery_latency_seconds_count": 0,
+    "consumer_lag": 0, "http_requests_total": 1, "websocket_connections": 0, "errors_total": 0,
+    "absent_cycles_total": 0, "ring_depth": 0, "tick_ring_depth": 0, "rules_active": 4,
+    "rules_version": 2, "restarts_total": 0, "cycles_total": 1,
+}  # fmt: skip
+
+
+def test_every_telemetry_name_has_a_value_while_the_engine_runs(life: Life) -> None:
+    told: dict[str, float] = {}
+    for name, value in re.findall(r"^(\w+)(?:\{.*\})? (\S+)$", life.telemetry, re.MULTILINE):
+        told[name] = max(told.get(name, 0.0), float(value))
+    assert {name: told.get(name) for name in LEAST if told.get(name, -1.0) < LEAST[name]} == {}
+    assert told["last_tick_timestamp"] < END_NS / 1e9 + 86_400
+    for role in ("indicators", "scan0", "scan1", "alerts", "recorder"):
+        for name in ("consumer_lag", "worker_queue_depth"):
+            assert f'{name}{{role="{role}"}}' in life.telemetry, (name, role)
+    assert "clock_skew_seconds{" not in life.telemetry, "a replay has none"
 
 
 def test_after_a_crash_nothing_runs_and_status_says_so(life: Life) -> None:

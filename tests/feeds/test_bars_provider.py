@@ -37,11 +37,19 @@ BAD = {
     "2025-01-02T15:00:00Z,A,1,2,1.5,1.7,5": "has prices that are no bar",
     "2025-01-02T15:00:00Z,A,0,0,0,0,5": "has prices that are no bar",
     "2025-01-02T15:00:00Z,A,-1,1,-1,1,5": "has prices that are no bar",
-    "2025-01-02T15:00:00Z,A,nan,1,1,1,5": "has prices that are no bar",
-    "2025-01-02T15:00:00Z,A,1,inf,1,1,5": "has prices that are no bar",
+    "2025-01-02T15:00:00Z,A,nan,1,1,1,5": "is not a time, a symbol and five numbers",
+    "2025-01-02T15:00:00Z,A,1,inf,1,1,5": "is not a time, a symbol and five numbers",
+    "2025-01-02T15:00:00Z,A,1,1e999,1,1,5": "has prices that are no bar",
+    "2025-01-02T15:00:00Z,A,1,1,1,1,1_000": "is not a time, a symbol and five numbers",
+    "2025-01-02T15:00:00Z,A,1,1,1,1, 5": "is not a time, a symbol and five numbers",
+    "9999-01-01T00:00:00Z,A,1,1,1,1,5": "is not a time, a symbol and five numbers",
+    "1969-12-31T23:59:00Z,A,1,1,1,1,5": "is not a time, a symbol and five numbers",
+    "2025-01-02T15:00:00Z,A B,1,1,1,1,5": "has no usable symbol ('A B')",
+    "2025-01-02T15:00:00Z,A\0B,1,1,1,1,5": "has no usable symbol ('A\\x00B')",
     "2025-01-02T15:00:00Z,A,1,1,1,1,-5": "has no volume",
-    "2025-01-02T15:00:00Z,A,1,1,1,1,nan": "has no volume",
-    "2025-01-02T15:00:00Z,A,1,1,1,1,inf": "has no volume",
+    "2025-01-02T15:00:00Z,A,1,1,1,1,nan": "is not a time, a symbol and five numbers",
+    "2025-01-02T15:00:00Z,A,1,1,1,1,inf": "is not a time, a symbol and five numbers",
+    "2025-01-02T15:00:00Z,A,1,1,1,1,1e999": "has no volume",
     "2025-01-02T14:59:00Z,A,1,1,1,1,5": "goes back in time",
 }
 
@@ -50,6 +58,25 @@ def read(path: Path, content: str | bytes) -> tuple[BarsFile, list[str]]:
     told: list[str] = []
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return BarsFile(path, told.append), told
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (gzip.compress(HEADER.encode() + GOOD.encode() * 9)[:10] + b"\xff" * 40, "cannot be read"),
+        ((HEADER + GOOD + "x" * 200_000).encode(), "line 3: field larger than field limit"),
+    ],
+)
+def test_a_file_that_cannot_be_taken_apart_is_refused_in_a_sentence(
+    tmp_path: Path, content: bytes, says: str
+) -> None:
+    with pytest.raises(FeedError, match=says):
+        read(tmp_path / "bars.csv.gz", content)
+
+
+def test_a_mark_of_the_byte_order_is_no_part_of_the_header(tmp_path: Path) -> None:
+    file, told = read(tmp_path / "bars.csv", "\ufeff" + HEADER + GOOD)
+    assert (len(file.start), told) == (1, [])
 
 
 def test_a_bar_becomes_its_prices_and_its_volume_at_the_end_of_its_minute(tmp_path: Path) -> None:

@@ -134,6 +134,16 @@ def test_a_row_behind_its_time_is_late_and_taken_in_with_the_one_before(write, c
     assert (bad, reader.rows_late, reader.rows_bad) == ([], 1, 0)
 
 
+def test_a_row_far_ahead_that_makes_all_others_late_is_told_once(write, conditions):
+    path = write(TRADES + "10,A,1,1,,Q\n9000000000000000000,B,2,1,,Q\n11,C,3,1,,Q\n12,D,4,1,,Q\n")
+    _, bad, said, reader = read_all(path, nb.TRADES, conditions)
+    assert said == [
+        f"{path}: the row of C at 11 comes after one at 9000000000000000000; it is taken in at "
+        "that time, as are others that are late."
+    ]
+    assert (bad, reader.rows_late, reader.rows_bad) == ([], 2, 0)
+
+
 def test_an_unknown_condition_is_counted_by_row_and_told_once(write, conditions):
     path = write(TRADES + "1,A,1,1,Hmm,Q\n2,A,1,1,Hmm,Q\n3,A,1,1,F,Q\n")
     rows, _, said, reader = read_all(path, nb.TRADES, conditions)

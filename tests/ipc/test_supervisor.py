@@ -224,6 +224,22 @@ def test_a_restart_of_a_role_that_does_not_listen_is_enforced(tmp_path: Path) ->
         under_test.assert_nothing_left()
 
 
+def test_no_role_is_restarted_while_the_engine_stops(tmp_path: Path) -> None:
+    roles = [{"name": "first", "entry": "counter"}, {"name": "last", "entry": "deaf"}]
+    roles = [{**role, "stop_order": order} for order, role in enumerate(roles)]
+    with engine(tmp_path, roles, stop_timeout_ms=3000, abort_wait_ms=100) as under_test:
+        under_test.running("last")
+        under_test.process.send_signal(signal.SIGTERM)
+        wait_until(
+            lambda: under_test.role("first")["state"] == "stopped", "the first did not stop"
+        )
+        with pytest.raises(ControlError, match=r"^the engine is stopping\.$"):
+            ask(under_test.data_dir, "restart", role="first")
+        assert under_test.end() == 0
+        assert len(under_test.events("started")) == 2
+        under_test.assert_nothing_left()
+
+
 def test_a_second_interrupt_kills_at_once(tmp_path: Path) -> None:
     with engine(tmp_path, only("deaf"), stop_timeout_ms=60_000) as under_test:
         under_test.running("role")

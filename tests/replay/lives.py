@@ -126,7 +126,9 @@ class LiveRoles:
         interval_ns = self.told.engine.interval_ms * 1_000_000
         context: Any = SimpleNamespace(
             log=SimpleNamespace(error=nothing, warning=nothing, info=nothing),
-            telemetry=SimpleNamespace(count=nothing, set=nothing),
+            telemetry=SimpleNamespace(
+                count=nothing, set=nothing, observe=nothing, observe_since=nothing
+            ),
             wake=SimpleNamespace(notify=nothing),
             progress=nothing,
             shared=SimpleNamespace(

@@ -148,3 +148,31 @@ def test_a_file_without_a_usable_bar_is_refused_in_one_sentence(tmp_path: Path) 
     bars.write_text("ts,symbol,open,high,low,close,volume\nx\n")
     with pytest.raises(BacktestError, match=r"holds no bar that could be used \(1 bad rows\)"):
         backtest_bars(config(tmp_path), bars, tmp_path / "out.jsonl")
+
+
+def test_years_without_a_bar_are_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[tuple[int, int]] = []
+
+    class Counting(BarsProvider):
+        def __init__(self, bars: BarsFile, start_ns: int, end_ns: int) -> None:
+            opened.append((start_ns, end_ns))
+            super().__init__(bars, start_ns, end_ns)
+
+    monkeypatch.setattr("engine.replay.backtest.BarsProvider", Counting)
+    bars, out = tmp_path / "bars.csv", tmp_path / "alerts.jsonl"
+    rows = [f"{year}-10-08T14:00:00Z,NA,10,11,9,10,100\n" for year in (2013, 2030)]
+    bars.write_text("ts,symbol,open,high,low,close,volume\n" + "".join(rows))
+    backtest_bars(config(tmp_path), bars, out)
+    days = {json.loads(line)["stream_id"][-9:] for line in out.read_bytes().splitlines()}
+    assert days == {"-20131008", "-20301008"}
+    assert len(opened) <= 5
+
+
+def test_bars_of_no_trading_day_are_refused_and_leave_no_file(tmp_path: Path) -> None:
+    bars, out = tmp_path / "bars.csv", tmp_path / "alerts.jsonl"
+    bars.write_text("ts,symbol,open,high,low,close,volume\n2013-10-06T15:00:00Z,NA,1,1,1,1,5\n")
+    with pytest.raises(BacktestError, match=r"no record lies within a trading day .* XNYS"):
+        backtest_bars(config(tmp_path), bars, out)
+    assert not out.exists()

@@ -359,3 +359,25 @@ def test_what_was_repeated_before_time_ran_out_is_stored(
         pass
     assert 0 < len(alerts) < 1000, "fewer than are stored at a time"
     assert list(SqliteAlertReader(start.place / "alerts.db").texts(first.stream_id)) == alerts
+
+
+def test_old_streams_are_removed_and_what_is_no_stream_of_ours_stops_no_start(
+    start: Start,
+) -> None:
+    first, _ = start()
+    streams = start.place / "streams"
+    old, odd = streams / "old", streams / "odd"
+    for directory in (old, odd / "inner"):
+        directory.mkdir(parents=True)
+        (directory / "tape.bin").write_bytes(b"")
+    (streams / "notes.txt").write_text("mine")
+    for path in (old, old / "tape.bin", odd / "inner" / "tape.bin", odd / "inner", odd):
+        os.utime(path, (0, 0))
+    other = config(symbols=10, seed=5, minutes=2)
+    second, _ = start(other)
+    assert not old.exists()
+    assert not odd.exists()
+    assert (streams / "notes.txt").read_text() == "mine"
+    assert {path.name for path in streams.iterdir()} == {
+        first.stream_id, second.stream_id, "notes.txt",
+    }  # fmt: skip

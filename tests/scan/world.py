@@ -12,8 +12,9 @@ from engine.metrics.registry import COLUMN, METRICS
 from engine.rules.compiler import CompiledRules, compile_rules
 from engine.rules.model import Rule
 from engine.rules.pack import pack
+from engine.rules.publish import publish
 from engine.scan.stage import ScanStage
-from shm.arena import PrivateArena
+from shm.arena import Arena, PrivateArena
 
 START_NS = 1_381_217_400_000_000_000
 SECOND_NS = 1_000_000_000
@@ -54,13 +55,15 @@ class _SetColumns:
 class World:
     """Tables, workers and a merge. `cycle` runs one cycle and admits tickers it has not seen."""
 
-    def __init__(self, workers: int = 1, capacity: int = 192, **sizes: int) -> None:
+    def __init__(
+        self, workers: int = 1, capacity: int = 192, arena: Arena | None = None, **sizes: int
+    ) -> None:
         self.sizes = Sizes(
             capacity=capacity, workers=workers, ring_ticks=16, history_bars=1, seconds=1, minutes=1,
             session_minutes=1, pool_trades=1, **sizes,
         )  # fmt: skip
         self.tables: EngineTables = allocate(
-            PrivateArena(), self.sizes, Columns(1, 1, 1, len(METRICS))
+            arena or PrivateArena(), self.sizes, Columns(1, 1, 1, len(METRICS))
         )
         self.tables.session["start_ns"] = START_NS
         self.tables.session["end_ns"] = START_NS + 10_000 * SECOND_NS
@@ -86,7 +89,7 @@ class World:
         self.version += 1
         self.compiled = compile_rules(rules, self.sizes, self.compiled)
         self.tables.rules.set_floor(self.version - 1)
-        self.tables.rules.publish(self.version, pack(self.compiled))
+        publish(self.tables, self.version, pack(self.compiled))
 
     def _admit(self, ticker: str) -> None:
         sizes = self.sizes

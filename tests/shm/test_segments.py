@@ -52,6 +52,37 @@ def run_python(code: str, *arguments: str) -> subprocess.CompletedProcess:
     )  # fmt: skip
 
 
+def reserved(engine: str, array: str) -> int:
+    """Bytes that a segment of epoch 3 has of the memory."""
+    return (SHM_DIR / f"tapescan-{engine}-3-{array}").stat().st_blocks * 512
+
+
+def test_an_array_made_for_later_takes_memory_when_it_is_reserved_and_keeps_its_content(engine):
+    arena = SharedArena(engine, 3)
+    array = arena.array("later", (4, 1 << 15), np.uint8, later=True)
+    assert reserved(engine, "later") == PAGE
+    arena.reserve("later", 0, 10)
+    array[0, :10] = 7
+    assert reserved(engine, "later") == 2 * PAGE
+    child = start(lambda: arena.reserve("later", 3 << 15, 4 << 15))
+    finish(child)
+    assert reserved(engine, "later") == 2 * PAGE + (1 << 15)
+    arena.reserve("later", 0, 4 << 15)
+    assert reserved(engine, "later") == PAGE + array.nbytes
+    assert array[0, :11].tolist() == [7] * 10 + [0]
+    assert attach(engine, "later")[0, 9] == 7
+    arena.unlink_all()
+
+
+def test_what_there_is_no_room_for_is_not_reserved(engine):
+    arena = SharedArena(engine, 3)
+    arena.array("later", 1 << 42, np.uint8, later=True)
+    with pytest.raises(SegmentError, match=r"segment .*-later' needs 4194304.0 MiB, /dev/shm"):
+        arena.reserve("later", 0, 1 << 42)
+    assert reserved(engine, "later") == PAGE
+    arena.unlink_all()
+
+
 def test_a_stranger_sees_what_the_engine_writes_and_cannot_write_itself(engine):
     arena = SharedArena(engine, 3)
     array = arena.array("two", (2, 5), NESTED)

@@ -189,7 +189,7 @@ class Market:
         )  # fmt: skip
         made = Deps(
             tables=self.tables, metrics=index, alerts=self.store,
-            telemetry=lambda: read_board(self.board, self.now_ns, 5000), stream=stream,
+            telemetry=lambda: read_board(self.board, self.now_ns, 5000, self.tables), stream=stream,
             switch_market=self.switched.append, now_ns=lambda: self.now_ns,
             engine_ns=lambda: self.wall_ns, speed=10.0, port=port, limits=FAST,
         )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from aiohttp import web
 
+from ipc.telemetry import BY_NAME
 from web.app_state import STATE
 from web.deps import KEY
 from web.problems import json_response
@@ -9,7 +10,7 @@ from web.schemas import NoQuery, decode_query
 
 
 async def get_stats(request: web.Request) -> web.Response:
-    """Counters by role as plain numbers, for people and scripts without Prometheus."""
+    """What every role tells as plain numbers, for people and scripts without Prometheus."""
     decode_query(request.query, NoQuery)
     front = request.app[KEY]
     telemetry = front.deps.telemetry()
@@ -19,7 +20,14 @@ async def get_stats(request: web.Request) -> web.Response:
     ]
     return json_response(
         {
-            "roles": {role: dict(counters) for role, counters in telemetry.counters.items()},
+            "roles": {
+                role: {
+                    name: count
+                    for name, count in counters.items()
+                    if count or BY_NAME[name].is_told_by(role)
+                }
+                for role, counters in telemetry.counters.items()
+            },
             "front": {
                 "requests": requests,
                 "errors": front.errors,

@@ -10,6 +10,8 @@ import csv
 import datetime
 import gzip
 import io
+import re
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +34,10 @@ COLUMNS = ("ts", "symbol", "open", "high", "low", "close", "volume")
 _PARTS = 5
 _CONDITIONS = (COND_LAST | COND_HILO, COND_HILO, COND_HILO, COND_LAST | COND_HILO, COND_VOLUME)
 _MAX_TOLD = 200
+_SYMBOL = re.compile(rf"[!#-+\--~]{{1,{SYMBOL_BYTES}}}")  # printable, no quotation mark, no comma
+# What float() is trusted with; it would also read 1_000 and blanks around.
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_LAST_NS = np.iinfo(np.int64).max - NS_PER_MINUTE
 
 
 class BarsFile:
@@ -65,14 +71,17 @@ class BarsFile:
             content = self.path.read_bytes()
             if content.startswith(b"\x1f\x8b"):
                 content = gzip.decompress(content)
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, zlib.error) as error:
             raise FeedError(f"{self.path} cannot be read: {error}.") from error
-        reader = csv.reader(io.StringIO(content.decode("utf-8", "replace"), newline=""))
-        header = next(reader, [])
-        if tuple(header[: len(COLUMNS)]) != COLUMNS:
-            wanted = ",".join(COLUMNS)
-            raise FeedError(f"{self.path} does not begin with the columns {wanted}.")
-        return [(reader.line_num, row) for row in reader if row]
+        reader = csv.reader(io.StringIO(content.decode("utf-8-sig", "replace"), newline=""))
+        try:
+            header = next(reader, [])
+            if tuple(header[: len(COLUMNS)]) != COLUMNS:
+                wanted = ",".join(COLUMNS)
+                raise FeedError(f"{self.path} does not begin with the columns {wanted}.")
+            return [(reader.line_num, row) for row in reader if row]
+        except csv.Error as error:
+            raise FeedError(f"{self.path} line {reader.line_num}: {error}.") from error
 
     def _row(
         self, line: int, row: list[str], newest_ns: int
@@ -80,13 +89,13 @@ class BarsFile:
         """Start, symbol number and values of a good row; a bad one is told and counted."""
         try:
             start_ns = _minute_ns(row[0])
-            opened, high, low, close, volume = (float(text) for text in row[2:7])
+            opened, high, low, close, volume = map(_number, row[2:7])
         except (ValueError, IndexError):
             self._bad(line, "is not a time, a symbol and five numbers")
             return None
         ticker = row[1]
         why = ""
-        if not 0 < len(ticker) <= SYMBOL_BYTES or not ticker.isascii():
+        if not _SYMBOL.fullmatch(ticker):
             why = f"has no usable symbol ({ticker[:30]!r})"
         elif not (0 < low <= min(opened, close) and max(opened, close) <= high < np.inf):
             why = "has prices that are no bar"
@@ -108,6 +117,13 @@ class BarsFile:
             self._report(f"{self.path} line {line} {why}; it is left out.")
 
 
+def _number(text: str) -> float:
+    """A decimal number; one too large is infinite. Raises ValueError."""
+    if not _NUMBER.fullmatch(text):
+        raise ValueError("not a decimal number")
+    return float(text)
+
+
 def _minute_ns(text: str) -> int:
     """Start of a minute written like 2025-01-02T09:00:00Z. Raises ValueError."""
     moment = datetime.datetime.fromisoformat(text)
@@ -116,6 +132,8 @@ def _minute_ns(text: str) -> int:
     seconds = int(moment.timestamp())
     if seconds % 60 or moment.microsecond:
         raise ValueError("not the start of a minute")
+    if not 0 <= seconds * NS_PER_SECOND <= _LAST_NS:
+        raise ValueError("not in the range of nanoseconds")
     return seconds * NS_PER_SECOND
 
 

@@ -53,8 +53,9 @@ class CsvRows:
     price is not above 0, a quote's price or any size is below 0, a quote's size is not whole, its
     symbol is not 1..24 printable ASCII characters. Empty lines are nothing. A quote's price of 0
     says that there is no quote on that side. Time that goes back is no fault: the row is late,
-    keeps its event_ns and gets the recv_ns of the row before it (`rows_late`). sym is the number
-    in `tickers`; src_pos is not set.
+    keeps its event_ns and gets the recv_ns of the row before it (`rows_late`); the first one is
+    reported, because a single row too far ahead makes all that follow late. sym is the number in
+    `tickers`; src_pos is not set.
     """
 
     def __init__(
@@ -137,8 +138,12 @@ class CsvRows:
                 break
             ticks = self._parse()
             if len(ticks):
-                self._time_ns, late = nb.clamp_nb(ticks, self._time_ns)
-                self.rows_late += 0 if self.quiet else int(late)
+                before_ns, recv_ns = self._time_ns, ticks["recv_ns"].copy()
+                self._time_ns, late = nb.clamp_nb(ticks, before_ns)
+                if late and not self.quiet:
+                    if not self.rows_late:
+                        self._say_late(ticks, recv_ns)
+                    self.rows_late += int(late)
                 return ticks
         return None
 
@@ -220,6 +225,15 @@ class CsvRows:
         if not self.quiet:
             self.rows_bad += 1
             self._say(f"{self.path} line {line}: {WHY[why]}; the row is left out.")
+
+    def _say_late(self, ticks: np.ndarray, recv_ns: np.ndarray) -> None:
+        """Name the first late row; recv_ns: int64[n], times as they stand in the file."""
+        at = int(np.argmax(recv_ns < ticks["recv_ns"]))
+        ticker, reached_ns = self._tickers.name(int(ticks["sym"][at])), int(ticks["recv_ns"][at])
+        self._say(
+            f"{self.path}: the row of {ticker} at {recv_ns[at]} comes after one at {reached_ns}; "
+            "it is taken in at that time, as are others that are late."
+        )
 
     def _say(self, sentence: str) -> None:
         """Report at most MAX_REPORTS sentences of one file; beyond that rows are counted only."""

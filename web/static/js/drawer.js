@@ -67,6 +67,16 @@ function Metrics({ found, filter }) {
     </dl>`;
 }
 
+const REVISED = 1 | 2 | 4;  // by a late trade, a correction, a cancel
+const APPROX = 8;
+const GAP = 16;
+function marks(flags) {
+  return [
+    [flags & REVISED, "*", "Revised after its minute"], [flags & APPROX, "≈", "Extremes could not be rebuilt exactly"],
+    [flags & GAP, "…", "The feed had a gap in this minute"],
+  ].filter(([set]) => set).map(([, mark, title]) => html`<em key=${mark} title=${title}>${mark}</em>`);
+}
+
 function Bars({ found }) {
   const bars = [...found.bars].reverse();
   if (bars.length === 0) return null;
@@ -74,6 +84,6 @@ function Bars({ found }) {
     <table class="plain">
       <thead><tr><th class="left">Final bars</th><th>Open</th><th>High</th><th>Low</th><th>Close</th><th>Volume</th></tr></thead>
       <tbody>${bars.map(([t, open, high, low, last, volume, , , flags]) => html`
-        <tr key=${t}><th scope="row" class="left">${clock(Date.parse(t)).slice(0, 5)}${flags ? html`<em title="Revised after its minute">*</em>` : null}</th><td>${price(open)}</td><td>${price(high)}</td><td>${price(low)}</td><td>${price(last)}</td><td>${compact(volume)}</td></tr>`)}</tbody>
+        <tr key=${t}><th scope="row" class="left">${clock(Date.parse(t)).slice(0, 5)}${marks(flags)}</th><td>${price(open)}</td><td>${price(high)}</td><td>${price(low)}</td><td>${price(last)}</td><td>${compact(volume)}</td></tr>`)}</tbody>
     </table>`;
 }

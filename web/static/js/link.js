@@ -106,7 +106,9 @@ function onAlert(message) {
 // Alerts come one by one and are shown in batches: a burst costs one rendering.
 function flush() {
   flushTimer = 0;
-  state.alerts.value = [...arrived, ...state.alerts.value].slice(0, state.KEEP_ALERTS);
+  const all = [...arrived, ...state.alerts.value];
+  state.alerts.value = all.slice(0, state.KEEP_ALERTS);
+  if (all.length > state.KEEP_ALERTS) state.alertsMore.value = true;
   arrived = [];
 }
 
