@@ -21,6 +21,7 @@ from engine.domain import records
 from engine.domain.tables import EngineTables
 from engine.errors import EngineError
 from engine.replay.formats import GENESIS_MAGIC, why_refused
+from engine.replay.frame_pack import packed, unpacked
 from engine.replay.tape import TapeHeader
 from engine.rules.publish import publish
 from engine.scan.cooldown import export_cooldowns, import_cooldowns
@@ -211,14 +212,14 @@ def encode(genesis: Genesis) -> bytes:
     """The file's bytes: magic, header length and JSON, rules length and bytes, arrays as .npz."""
     buffer = io.BytesIO()
     _write_head(buffer, genesis)
-    np.savez_compressed(buffer, **genesis.arrays)  # type: ignore[arg-type]
+    np.savez_compressed(buffer, **packed(genesis.arrays))  # type: ignore[arg-type]
     return buffer.getvalue()
 
 
 def write(file: BinaryIO, genesis: Genesis) -> None:
     """The same layout straight into a file, uncompressed: much faster, a few times larger."""
     _write_head(file, genesis)
-    np.savez(file, **genesis.arrays)  # type: ignore[arg-type]
+    np.savez(file, **packed(genesis.arrays))  # type: ignore[arg-type]
 
 
 def _write_head(file: BinaryIO, genesis: Genesis) -> None:
@@ -238,7 +239,7 @@ def read(file: BinaryIO, path: Path) -> Genesis:
         header = read_header(file, path)
         rules = file.read(int.from_bytes(file.read(4), "little"))
         with np.load(file, allow_pickle=False) as loaded:
-            arrays = {name: loaded[name] for name in loaded.files}
+            arrays = unpacked({name: loaded[name] for name in loaded.files})
     except _DAMAGE as error:
         raise GenesisError(f"the genesis file {path} is damaged: {error}.") from error
     return Genesis(header, rules, arrays)

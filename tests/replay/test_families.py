@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from engine.domain import records
-from engine.domain.family import KEPT_CLOSES
+from engine.domain.family import KEPT_CLOSES, KEPT_RANGES, timeframes
 from engine.domain.tables import MARK_SHIFT
 from engine.metrics.registry import COLUMNS
 from engine.replay.builder import Builder
 from engine.replay.carry import begin_date
+from engine.replay.frame_pack import packed, unpacked
 from engine.replay.genesis import Genesis, decode, encode, restore, snapshot
 from engine.rules.compiler import compile_rules
 from engine.rules.model import Rule
@@ -113,6 +114,28 @@ def test_a_stream_resumed_while_families_are_filled_ends_as_if_it_had_not_been_c
         assert ended
         if n > 340:  # after the last change of rules, which only the tape knows of
             assert resumed.alerts == run.alerts, f"cut at cycle {n}"
+
+
+def test_a_genesis_file_holds_the_bars_that_there_are_and_no_empty_slots(tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    count = len(timeframes(with_regular=True))
+    bars = np.array([0, 1, 63, 64, 65, 256, 700, 5, 250, *range(count - 9)])
+    marks = np.minimum(bars[:, None], rng.integers(0, 900, (count, 6)))
+    marks[:, 0] = bars
+    closes, ranges = np.zeros((count, KEPT_CLOSES, 6)), np.zeros((count, 3, KEPT_RANGES, 6))
+    for t, made in enumerate(bars):
+        closes[t, :made] = rng.random((min(made, KEPT_CLOSES), 6))
+        ranges[t, :, :made] = rng.random((3, min(made, KEPT_RANGES), 6))
+    arrays = {
+        "frame_marks": marks << MARK_SHIFT, "frame_closes": closes, "frame_ranges": ranges,
+        "other": np.arange(4),
+    }  # fmt: skip
+    small = packed(arrays)
+    assert len(small["frame_closes"]) == np.minimum(bars, KEPT_CLOSES).sum()
+    assert len(small["frame_ranges"]) == np.minimum(bars, KEPT_RANGES).sum()
+    again = unpacked(small)
+    assert set(again) == set(arrays)
+    assert all(np.array_equal(again[name], arrays[name]) for name in arrays)
 
 
 def test_bars_of_every_timeframe_go_on_in_the_next_session_date(tmp_path: Path) -> None:
