@@ -27,7 +27,7 @@ def status(as_json: bool, watch: bool, config_path: str | None) -> int:
     """
     config = load_config(config_path, check_files=False).config
     reader = entry("tools.status_read:StatusReader")(
-        Path(config.paths.data_dir), config.engine.name
+        Path(config.paths.data_dir), config.engine.name, config.engine.capacity
     )
     render = entry("tools.status_view:render")
     found = reader.read()

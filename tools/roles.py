@@ -49,11 +49,12 @@ _BARS = (
 )  # fmt: skip
 _INDICATORS = (
     "indicator_words", "indicator_state", "indicator_values", "indicator_closes",
-    "indicator_changed",
+    "indicator_changed", "frame_closes", "frame_ranges", "frame_marks", "frame_ops",
+    "frame_op_words", "frame_minute_high", "frame_minute_low", "frame_minute_stamp",
 )  # fmt: skip
 _SCAN = (
-    "metric_columns", "truth", "op_bits", "op_rows", "held", "cooldowns", "fired_ns", "looked_ns",
-    "looked_bars", "scan_words",
+    "metric_columns", "family_state", "family_since", "truth", "op_bits", "op_rows", "held",
+    "cooldowns", "fired_ns", "looked_ns", "looked_bars", "scan_words",
 )  # fmt: skip
 _ALERTS = ("flow", "kept_back")
 _RECORDER = ("ticks_ctl", "decisions_ctl", "bar_ring_ctl", "flow")

@@ -8,6 +8,9 @@ from typing import Any
 import click
 import msgspec
 
+from engine.config.schema import Config
+from engine.families.progress import WARMING
+from engine.metrics.registry import UnknownMetric, resolve
 from engine.rules.compiler import compile_rules
 from engine.rules.difference import difference
 from engine.rules.errors import RuleError
@@ -20,6 +23,7 @@ from engine.rules.model import to_document
 from engine.rules.validate import read_rule
 from engine.storage.rule_ports import RuleVersion
 from ipc.policy import EXIT_BAD_CONFIG, EXIT_OK
+from tools.families_read import FamiliesReader
 from tools.options import config_option, load_config
 from tools.rule_changes import reading
 
@@ -97,10 +101,33 @@ def show(
     config = load_config(config_path, check_files=False).config
     with reading(config) as reader:
         found = find(reader, rule_id, version)
+    families = _families(config, found)
     if as_json:
-        say_json(record(found))
-    else:
-        click.echo(text_of(found, form), nl=False)
+        say_json(record(found) | {"families": families})
+        return
+    click.echo(text_of(found, form), nl=False)
+    if form == "yaml":
+        for one in families:
+            warming = one["state"] == WARMING
+            filled = f", {one['filled'] * 100:.0f} % filled" if warming else ""
+            click.echo(f"# {one['name']}: {one['state']}{filled}")
+
+
+def _families(config: Config, version: RuleVersion) -> list[dict[str, Any]]:
+    """The indicators with numbers of their own that a rule names, with what the running engine
+    says of them; idle: no rule in force names it."""
+    try:
+        metrics = [resolve(name) for name in read_rule(plain(version)).metrics]
+    except (RuleError, UnknownMetric):
+        return []
+    now = FamiliesReader(config.engine.name, config.engine.capacity).read()
+    states = {state.name: state for state in now}
+    found = []
+    for name in sorted({metric.name for metric in metrics if metric.family is not None}):
+        state = states.get(name)
+        filled = None if state is None else round(state.filled, 3)
+        found.append({"name": name, "state": state.state if state else "idle", "filled": filled})
+    return found
 
 
 @click.command()

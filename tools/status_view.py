@@ -15,6 +15,7 @@ _COLOURS = {
 OLD_BEAT_MS = 2000
 LONG_WAIT_MS = 1000  # within a cycle roles wait for each other all the time
 WIDE = 110
+MAX_NAMED = 3
 
 
 def headline(status: dict[str, Any]) -> Text:
@@ -81,6 +82,7 @@ def _facts(status: dict[str, Any]) -> list[tuple[str, str | None]]:
         ("refused, late", _pair(status.get("refused_ticks"), status.get("late_trades"))),
         ("alerts", _number(status.get("alerts"))),
         ("rules version", _number(status.get("rules_version"))),
+        ("indicators", _families(status.get("families"))),
         ("scan p50, p99", _quantiles(latency.get("cycle"))),
         ("tick to alert", _quantiles(latency.get("tick_to_alert"))),
         ("ring depth", None if depth is None else _depths(depth)),
@@ -95,6 +97,16 @@ def _cycle(status: dict[str, Any]) -> str | None:
         return None
     interval_ms = status.get("interval_ms")
     return f"{status['n']:,}" + (f", every {interval_ms} ms" if interval_ms else "")
+
+
+def _families(families: dict[str, Any] | None) -> str | None:
+    """How many indicators the rules name, and which are still being filled."""
+    if not families or not families["count"]:
+        return None
+    warming = families["warming"]
+    more = "" if len(warming) <= MAX_NAMED else f" and {len(warming) - MAX_NAMED} more"
+    told = f", warming: {', '.join(warming[:MAX_NAMED])}{more}" if warming else ""
+    return f"{families['count']}{told}"
 
 
 def _quantiles(latency: dict[str, Any] | None) -> str | None:

@@ -8,6 +8,7 @@ from aiohttp import web
 from web import middlewares, static_files
 from web.app_state import STATE, AppState
 from web.deps import KEY, Deps, Front, closed_reason
+from web.families import FamilyView
 from web.reading import SymbolDirectory
 from web.routes import ROUTES
 from web.ws.handler import close_all
@@ -24,7 +25,7 @@ def make_app(deps: Deps) -> web.Application:
     front = Front(deps, executor, lookout, closed_reason=closed_reason(deps.host, deps.auth))
     front.answer_to(deps.host, deps.port)
     app[KEY] = front
-    app[STATE] = AppState(front, SymbolDirectory(deps.tables))
+    app[STATE] = AppState(front, SymbolDirectory(deps.tables), FamilyView(deps.tables))
     app[static_files.FILES] = static_files.load()
     for route in ROUTES:
         if route.method == "GET":

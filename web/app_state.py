@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from web.deps import Front
+from web.families import FamilyView
 from web.pace import Pace
 from web.reading import SymbolDirectory
 
@@ -19,6 +20,7 @@ class AppState:
 
     front: Front
     directory: SymbolDirectory
+    families: FamilyView
     pace: Pace = dataclasses.field(default_factory=Pace)
     connections: set["Connection"] = dataclasses.field(default_factory=set)
 

@@ -13,9 +13,10 @@ from engine.domain import records
 from engine.domain.session_clock import day_time
 from engine.domain.tables import CELL_SLOTS, RULES_SLOTS
 from engine.metrics.reach_nb import reaches_gap_nb
-from engine.metrics.registry import COLUMNS, REACH, resolve
+from engine.metrics.registry import resolve
 from engine.rules import opcodes as op
 from engine.rules.compiler import FLAG_HALT, CompiledRules, compile_rules, rule_key
+from engine.rules.families import column_of
 from engine.rules.model import Rule
 from engine.rules.pack import unpack
 from engine.rules.recall import Copy, Places, Recall, copy_places
@@ -56,7 +57,7 @@ class Onlooker:
         self._forces: dict[int, Force] = {}
         self._sets: dict[int, CompiledRules] = {}
         self._session = sight.session.copy()
-        self._columns: dict[Rule, tuple[tuple[str, ...], np.ndarray]] = {}
+        self._columns: dict[int, tuple[tuple[str, ...], np.ndarray]] = {}
 
     # -- the newest cycle of an engine that runs ---------------------------------------------------
     def look(self) -> Standing:
@@ -106,8 +107,8 @@ class Onlooker:
         force = self.force(int(head["rules_version"]))
         row = sight.rows[n % CELL_SLOTS][symbol].copy()
         t_ns = int(head["t_ns"])
-        names, columns = self._values_of(force.rule)
-        values = sight.columns[n & 1, columns, symbol].tolist()
+        names, columns = self._values_of(force)
+        values = np.where(columns >= 0, sight.columns[n & 1, columns, symbol], np.nan).tolist()
         scene = self._scene(n, force, head, before, row, entries or self.cooling())
         copy = copy_places(
             force.places, sight.op_bits, sight.op_rows, sight.columns[n & 1], n, symbol
@@ -126,12 +127,13 @@ class Onlooker:
             met=met,
         )
 
-    def _values_of(self, rule: Rule) -> tuple[tuple[str, ...], np.ndarray]:
-        if rule not in self._columns:
-            names = metrics_of(rule)
-            columns = np.array([resolve(name).column for name in names], np.int64)
-            self._columns = {rule: (names, columns)}
-        return self._columns[rule]
+    def _values_of(self, force: Force) -> tuple[tuple[str, ...], np.ndarray]:
+        """The metrics that the rule names and their columns, -1: nobody computes it."""
+        if force.version not in self._columns:
+            names, placed = metrics_of(force.rule), force.compiled.program.families
+            columns = np.array([column_of(name, placed) for name in names], np.int64)
+            self._columns = {force.version: (names, columns)}
+        return self._columns[force.version]
 
     def _reaching(self, names: tuple[str, ...], row: np.void, head: np.void) -> frozenset[str]:
         gap, bar = int(row["gap"]), int(row["bar_index"])
@@ -140,9 +142,10 @@ class Onlooker:
         session = self._session.view(np.int64).reshape(-1)
         t_ns, closed = int(head["t_ns"]), int(head["closed_minute"])
         return frozenset(
-            name for name in names
-            if reaches_gap_nb(*REACH[resolve(name).column], gap, bar, t_ns, closed, session)
-        )  # fmt: skip
+            name
+            for name, reach in ((name, resolve(name).reach) for name in names)
+            if reaches_gap_nb(reach.kind, reach.span, gap, bar, t_ns, closed, session)
+        )
 
     # -- rules -------------------------------------------------------------------------------------
     def _set(self, version: int) -> CompiledRules:
@@ -174,7 +177,7 @@ class Onlooker:
             raise UnseenError(
                 f"there is no rule '{self.rule_id}' among the {len(known)} in force{hint}"
             )
-        places = Places(compiled.program, remembered_of(rule), COLUMNS)
+        places = Places(compiled.program, remembered_of(rule), self.sight.first_derived)
         self._forces = {version: Force(version, compiled, rule, slot, places)}
         return self._forces[version]
 

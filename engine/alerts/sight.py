@@ -9,6 +9,7 @@ import numpy as np
 
 from engine.domain.tables import WORD_STRIDE, EngineTables
 from engine.errors import EngineError
+from engine.metrics.registry import COLUMNS
 from shm.arena import PrivateArena
 from shm.blob import Blob
 from shm.cells import Cells
@@ -46,6 +47,7 @@ class Sight:
     session: np.ndarray
     kept_back: np.ndarray
     flow: np.ndarray
+    family_since: np.ndarray
 
     @classmethod
     def of(cls, tables: EngineTables) -> Self:
@@ -55,6 +57,7 @@ class Sight:
             tables.cell.cells, tables.cell.heads, tables.cell.rows, scan.columns, scan.truth,
             scan.op_bits, scan.op_rows, scan.cooldowns, scan.words, tables.rules, tables.names,
             tables.reference, tables.session, tables.kept_back, tables.flow,
+            scan.family_since,
         )  # fmt: skip
 
     @classmethod
@@ -76,7 +79,13 @@ class Sight:
             session=array("session"),
             kept_back=array("kept_back"),
             flow=array("flow"),
+            family_since=array("family_since"),
         )
+
+    @property
+    def first_derived(self) -> int:
+        """The column behind those of metrics and families."""
+        return COLUMNS + int(self.family_since.shape[1])
 
     @property
     def slice_rows(self) -> int:

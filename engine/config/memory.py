@@ -22,6 +22,8 @@ _GROUPS = (
     ("trade pool", ("pool",)),
     ("snapshot cells", ("cell",)),
     ("indicators", ("indicator_",)),
+    ("bars by timeframe", ("frame_",)),
+    ("indicators that rules name", ("family_",)),
     ("metric columns", ("metric_",)),
     ("rule truth and cooldowns",
      ("truth", "cooldowns", "scan_", "held", "kept_back", "fired", "looked")),

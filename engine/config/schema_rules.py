@@ -108,3 +108,21 @@ class RulesSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_o
             description="Columns for rank, pctile, zscore, breadth and the expressions they rank.",
         ),
     ] = 64
+    max_families: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=4096,
+            description="Indicators with numbers of their own, such as ema(34, 5m), that all rules "
+            "can name together.",
+        ),
+    ] = 256
+    family_rows: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1 << 15,
+            description="Numbers a symbol that those indicators remember from bar to bar: an EMA "
+            "2, an RSI 3, an ADX 5.",
+        ),
+    ] = 512

@@ -21,4 +21,7 @@ def sizes_of(config: Config) -> Sizes:
         op_bit_slots=config.rules.op_bit_slots,
         op_row_slots=config.rules.op_row_slots,
         max_derived=config.rules.max_derived,
+        max_families=config.rules.max_families,
+        family_rows=config.rules.family_rows,
+        regular_timeframes=int(config.bars.regular_timeframes),
     )

@@ -20,7 +20,7 @@ class Sizes:
     ring_ticks: int = 1 << 18
     history_bars: int = 208  # minutes of final bars kept in memory
     seconds: int = 904  # 15 min + 4 s of prices and cumulative volumes per second
-    minutes: int = 128  # whole-minute prices
+    minutes: int = 400  # whole-minute prices, highs and lows
     trade_seconds: int = 72  # 1 min + 12 s of trades per second
     session_minutes: int = 1024  # cumulative volumes per minute of the session date
     pool_trades: int = 1 << 19
@@ -34,6 +34,9 @@ class Sizes:
     op_bit_slots: int = 8192  # planes that operators of rules remember: a bit a symbol
     op_row_slots: int = 1024  # rows that operators of rules remember: a word a symbol
     max_derived: int = 64  # columns that the rule program fills
+    max_families: int = 256  # parameterised indicators that the rules name
+    family_rows: int = 512  # numbers a symbol that they remember from bar to bar
+    regular_timeframes: int = 1  # 1: bars of regular hours only are kept, too
 
     @property
     def slice_rows(self) -> int:

@@ -9,6 +9,7 @@ import dataclasses
 import numpy as np
 
 from engine.domain import records
+from engine.domain.family import KEPT_CLOSES, KEPT_RANGES, timeframes
 from engine.domain.levels import BASELINE_MINUTES, LEVELS, MAX_LISTS
 from engine.domain.sizes import Sizes
 from shm.arena import Arena
@@ -120,12 +121,50 @@ class IndicatorTable:
     STATE = 0
 
 
+# A word of TimeframeTable.marks: how many bars there were so far, and which minute (of UTC) divided
+# by the timeframe the newest one stands in.
+MARK_SHIFT = 32
+MARK_BUCKET = (1 << MARK_SHIFT) - 1
+# What a cycle did to a symbol's bars of one timeframe: nothing; a new bar; the newest one revised;
+# first revised, then a new one; more than that.
+OP_NONE, OP_NEW, OP_REVISED, OP_BOTH, OP_MANY = range(5)
+
+
+@dataclasses.dataclass
+class TimeframeTable:
+    """Final bars of every kept timeframe, by number: bar i of a symbol stands in slot i % ring.
+
+    closes: float64[timeframes, KEPT_CLOSES, rows]; ranges: float64[timeframes, 3, KEPT_RANGES,
+    rows], high, low, volume. marks: int64[2, timeframes, rows], see MARK_SHIFT, by copy; ops:
+    uint8[2, timeframes, rows], what the step that built a copy did, see OP_NONE; op_words: int64[2,
+    1 + timeframes], the cycle of that step and how many symbols it touched. minute_high and
+    minute_low: float64[minutes, rows], extremes of the final bars of a minute, NaN none;
+    minute_stamp: int64[minutes], the minute a row holds, -1 none.
+    """
+
+    closes: np.ndarray
+    ranges: np.ndarray
+    marks: np.ndarray
+    ops: np.ndarray
+    op_words: np.ndarray
+    minute_high: np.ndarray
+    minute_low: np.ndarray
+    minute_stamp: np.ndarray
+
+
+# How many states of a family a symbol has: after its newest bar, and after the two before.
+STATE_PLANES = 3
+
+
 @dataclasses.dataclass
 class ScanTable:
     """State of the scan workers, by slice.
 
-    columns: float64[2, columns, rows] by parity of n, NaN unknown: metrics, then max_derived that
-    the rule program fills.
+    columns: float64[2, columns, rows] by parity of n, NaN unknown: metrics, then max_families that
+    are computed while rules name them, then max_derived that the rule program fills.
+    family_state: float64[family_rows, STATE_PLANES, rows], what families remember; the state after
+    bar i is in plane i % STATE_PLANES. family_since: int64[workers, max_families], the cycle in
+    which a slot was given to the family that has it, 0 none.
     truth: uint64[2, max_rules, rows // 64], root of every rule by parity.
     op_bits: uint64[2, op_bit_slots, rows // 64], planes that operators and firing remember, by
     parity; op_rows: int64[op_row_slots, rows], rows that operators remember, in place.
@@ -140,6 +179,8 @@ class ScanTable:
     """
 
     columns: np.ndarray
+    family_state: np.ndarray
+    family_since: np.ndarray
     truth: np.ndarray
     op_bits: np.ndarray
     op_rows: np.ndarray
@@ -185,6 +226,7 @@ class EngineTables:
     cell: CellTable
     history: Histories
     indicators: IndicatorTable
+    frames: TimeframeTable
     scan: ScanTable
     kept_back: np.ndarray
     lanes: list[Lane]
@@ -297,12 +339,33 @@ def _indicators(arena: Arena, sizes: Sizes, columns: Columns) -> IndicatorTable:
     return table
 
 
+def _frames(arena: Arena, sizes: Sizes) -> TimeframeTable:
+    rows, count = sizes.rows, len(timeframes(bool(sizes.regular_timeframes)))
+    table = TimeframeTable(
+        closes=arena.array("frame_closes", (count, KEPT_CLOSES, rows), np.float64),
+        ranges=arena.array("frame_ranges", (count, 3, KEPT_RANGES, rows), np.float64),
+        marks=arena.array("frame_marks", (2, count, rows), np.int64),
+        ops=arena.array("frame_ops", (2, count, rows), np.uint8),
+        op_words=arena.array("frame_op_words", (2, 1 + count), np.int64),
+        minute_high=arena.array("frame_minute_high", (sizes.minutes, rows), np.float64),
+        minute_low=arena.array("frame_minute_low", (sizes.minutes, rows), np.float64),
+        minute_stamp=arena.array("frame_minute_stamp", sizes.minutes, np.int64),
+    )
+    table.minute_high.fill(np.nan)
+    table.minute_low.fill(np.nan)
+    table.minute_stamp.fill(-1)
+    return table
+
+
 def _scan(arena: Arena, sizes: Sizes, columns: Columns) -> ScanTable:
     rows, workers = sizes.rows, sizes.workers
+    every_column = columns.metrics + sizes.max_families + sizes.max_derived
     table = ScanTable(
-        columns=arena.array(
-            "metric_columns", (2, columns.metrics + sizes.max_derived, rows), np.float64
+        columns=arena.array("metric_columns", (2, every_column, rows), np.float64),
+        family_state=arena.array(
+            "family_state", (sizes.family_rows, STATE_PLANES, rows), np.float64, later=True
         ),
+        family_since=arena.array("family_since", (workers, sizes.max_families), np.int64),
         truth=arena.array("truth", (2, sizes.max_rules, rows // 64), np.uint64, later=True),
         op_bits=arena.array("op_bits", (2, sizes.op_bit_slots, rows // 64), np.uint64, later=True),
         op_rows=arena.array("op_rows", (sizes.op_row_slots, rows), np.int64, later=True),
@@ -345,6 +408,7 @@ def allocate(arena: Arena, sizes: Sizes, columns: Columns) -> EngineTables:
         cell=cell,
         history=_histories(arena, sizes),
         indicators=_indicators(arena, sizes, columns),
+        frames=_frames(arena, sizes),
         scan=_scan(arena, sizes, columns),
         kept_back=arena.array("kept_back", (sizes.max_rules, KEPT_WORDS), np.int64),
         lanes=[Lane.create(arena, f"lane{w}", sizes.lane_slots) for w in range(sizes.workers)],
@@ -367,5 +431,6 @@ __all__ = [
     "Histories",
     "IndicatorTable",
     "ScanTable",
+    "TimeframeTable",
     "allocate",
 ]

@@ -11,6 +11,7 @@ from engine.domain.tables import CELL_SLOTS, EngineTables, Histories, IndicatorT
 from engine.errors import EngineError
 from engine.indicators import registry, step_nb
 from engine.indicators.runs_nb import run_values
+from engine.indicators.timeframes import Timeframes
 from shm.fences import read_word, write_word
 from shm.words import WORD_STRIDE
 
@@ -34,6 +35,7 @@ class IndicatorsStage:
         self._events_i = events.view(np.int64).reshape(*events.shape, words)
         self._history = tables.history
         self._bars_f, self._bars_i = bar_words(tables.history)
+        self._frames = Timeframes(tables, self._bars_f, self._bars_i)
         self._session = tables.session
         rows = self._table.closes.shape[1]
         self._seen = np.zeros(rows, np.uint8)
@@ -75,7 +77,9 @@ class IndicatorsStage:
         count, closed = int(head["event_count"]), int(head["closed_minute"])
         advanced = self._windows_end(old) != closed
         if count or advanced:
+            before = int(self._heads[(n - 1) % CELL_SLOTS]["closed_minute"])
             self._build(n, old, count, closed, advanced)
+            self._frames.step(n, old, self._events_i[n % CELL_SLOTS], count, before, closed)
             old = 1 - old
         write_word(table.words, IndicatorTable.STATE, n * 2 + old)
 

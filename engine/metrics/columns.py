@@ -39,7 +39,8 @@ class MetricColumns:
         )
         self._names_version = -1
         self._session = tables.session.view(np.int64).reshape(-1)
-        columns = tables.scan.columns.shape[1] - tables.sizes.max_derived
+        sizes = tables.sizes
+        columns = tables.scan.columns.shape[1] - sizes.max_families - sizes.max_derived
         if columns != COLUMNS:
             raise EngineError(
                 f"the tables hold {columns} metric columns, the registry has {COLUMNS}"

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from engine.metrics.entry import SAME, Metric
+from engine.metrics.family_docs import family_edges, render_families
 from engine.metrics.planned import PLANNED
 from engine.metrics.registry import METRICS
 
@@ -95,7 +96,8 @@ def render(edge_cases: Sequence[tuple[str, str]]) -> str:
     lines = [_INTRODUCTION.rstrip()]
     for heading in dict.fromkeys(metric.group for metric in METRICS):
         lines += _section(heading)
+    lines += render_families()
     lines += ["", "## Where libraries disagree", ""]
-    lines += [f"- **{what}**: {decision}" for what, decision in edge_cases]
+    lines += [f"- **{what}**: {decision}" for what, decision in (*edge_cases, *family_edges())]
     lines += _planned()
     return "\n".join(lines) + "\n"

@@ -4,9 +4,11 @@ import dataclasses
 import re
 from collections.abc import Iterable
 
+from engine.domain.family import Family
 from engine.metrics.reach import THE_MOMENT, Reach
 
 ROW, HISTORY, REFERENCE, INDICATOR, TIME = "row", "history", "reference", "indicator", "time"
+FAMILY = "family"
 ALL, PRE, REGULAR, AFTER = "all", "pre", "regular", "after"
 UNITS = frozenset(
     ("usd", "usd/min", "pct", "bps", "shares", "count", "1/s", "s", "min", "ratio", "points",
@@ -14,7 +16,7 @@ UNITS = frozenset(
 )  # fmt: skip
 
 SAME = "same"
-_MIRROR = re.compile(r"(?:(?P<offset>\d+) (?P<sign>[-/]) |(?P<minus>-)?)(?P<name>[a-z]\S*)")
+_MIRROR = re.compile(r"(?:(?P<offset>-?\d+) (?P<sign>[-/]) |(?P<minus>-)?)(?P<name>[a-z]\S*)")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class Metric:
     all. warm_up: what must have been seen before the first value. about_halt: rules that name it
     may fire for a halted symbol. reach: how far back its window reaches, those of its inputs
     included. column: number of its column in ScanTable.columns; equals its place in METRICS.
+    family: what it is when it is parameterised and has no fixed column (then -1).
 
     flip: the mirrored value, for turning a rule for rising prices into one for falling prices, as
     an expression: `lod`, `-dist_lod_pct`, `100 - pos_day`, `1 / bid_ask_ratio`. SAME: the value
@@ -65,6 +68,7 @@ class Metric:
     reach: Reach = THE_MOMENT
     group: str = ""
     column: int = -1
+    family: Family | None = None
 
     @property
     def mirror(self) -> Mirror:

@@ -8,7 +8,6 @@ _CORRELATION = "compares a symbol with others, which this release does not compu
 _NEWS = "needs a news feed, which this release does not read"
 _SIDES = "needs trades signed by the quote, which this release does not keep"
 _STATUS = "needs limit-state messages and reason codes, which feeds do not give alike"
-_BARS = "is an indicator this release does not compute"
 
 
 def _names(reason: str, text: str) -> dict[str, str]:
@@ -25,5 +24,4 @@ PLANNED: dict[str, str] = {
     **_names(_NEWS, "news_n_24h news_age_s"),
     **_names(_SIDES, "delta_1m delta_5m buy_pct_5m oddlot_pct trf_pct"),
     **_names(_STATUS, "limit_state_s halt_reason"),
-    **_names(_BARS, "stoch adx cci mfi roc supertrend linreg_slope"),
 }

@@ -2,12 +2,14 @@
 
 import dataclasses
 import difflib
+import functools
 
 import numpy as np
 
 from engine.errors import EngineError
 from engine.metrics.catalogue import ENTRIES, INDICATOR_ENTRIES
 from engine.metrics.entry import Metric
+from engine.metrics.family_names import BadFamily, metric_of, parse_family
 from engine.metrics.planned import PLANNED
 
 METRICS: tuple[Metric, ...] = tuple(
@@ -54,7 +56,8 @@ def names() -> tuple[str, ...]:
 
 
 def resolve(name: str) -> Metric:
-    """The metric of a canonical name or alias (blanks inside do not count: `ema( 20 )`).
+    """The metric of a canonical name or alias, or of a family (blanks inside do not count:
+    `ema( 20 )`).
 
     Raises UnknownMetric, which names the nearest known metrics or says why it is not available.
     """
@@ -64,4 +67,19 @@ def resolve(name: str) -> Metric:
         return found
     if plain in PLANNED:
         raise UnknownMetric(name, (), PLANNED[plain])
+    try:
+        family = _family(plain)
+    except BadFamily as error:
+        raise UnknownMetric(name, error.nearest, str(error)) from error
+    if family is not None:
+        return family
     raise UnknownMetric(name, tuple(difflib.get_close_matches(plain.lower(), _BY_NAME, n=3)))
+
+
+@functools.lru_cache(maxsize=4096)
+def _family(plain: str) -> Metric | None:
+    """The metric of a family's name: one with a column of its own where there is one."""
+    family = parse_family(plain)
+    if family is None:
+        return None
+    return _BY_NAME.get(family.name) or metric_of(family)

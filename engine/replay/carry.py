@@ -17,6 +17,9 @@ _GO_ON = (
     ("indicator_state", 0),
     ("indicator_values", 1),
     ("indicator_closes", 1),
+    ("frame_closes", 2),
+    ("frame_ranges", 3),
+    ("frame_marks", 1),
 )
 
 Listed = tuple[list[str], np.ndarray]  # the tickers of a market in order, REFERENCE of each
@@ -118,10 +121,12 @@ def _place(arrays: dict[str, np.ndarray], before: dict[str, np.ndarray], at: np.
     known = at >= 0
     old = at[known]
     for name, axis in _GO_ON:
+        to, source = arrays[name], before[name]
         if axis == 0:
-            arrays[name][known] = before[name][old]
-        else:
-            arrays[name][:, known] = before[name][:, old]
+            to[known] = source[old]
+            continue
+        same = min(len(to), len(source))  # bars of regular hours may not be kept
+        np.moveaxis(to[:same], axis, 0)[known] = np.moveaxis(source[:same], axis, 0)[old]
     now = np.full(len(before["rows"]), -1, np.int64)
     now[old] = np.flatnonzero(known)
     symbols = now[before["bar_symbols"]]

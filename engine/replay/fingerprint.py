@@ -10,8 +10,10 @@ import numpy
 
 _ROOT = Path(__file__).resolve().parents[2]
 _END_BYTES = 1 << 20
-_ROOMS = ("alerts", "bars", "domain", "feeds", "indicators", "metrics", "reference", "replay",
-          "rules", "scan")  # fmt: skip
+_ROOMS = (
+    "alerts", "bars", "domain", "families", "feeds", "indicators", "metrics", "reference", "replay",
+    "rules", "scan",
+)  # fmt: skip
 
 
 def code_fingerprint() -> str:

@@ -21,6 +21,7 @@ from engine.domain import records
 from engine.domain.tables import EngineTables
 from engine.errors import EngineError
 from engine.replay.formats import GENESIS_MAGIC, why_refused
+from engine.replay.frame_pack import packed, unpacked
 from engine.replay.tape import TapeHeader
 from engine.rules.publish import publish
 from engine.scan.cooldown import export_cooldowns, import_cooldowns
@@ -109,6 +110,9 @@ def snapshot(
         "indicator_state": table.state[copy][ids],
         "indicator_values": table.values[copy][:, ids],
         "indicator_closes": table.closes[:, ids],
+        "frame_closes": tables.frames.closes[:, :, ids],
+        "frame_ranges": tables.frames.ranges[:, :, :, ids],
+        "frame_marks": tables.frames.marks[copy][:, ids],
         "cooldowns": export_cooldowns(tables, ids),
     }
     beat()
@@ -210,6 +214,12 @@ def _restore_indicators(
         table.state[copy][ids] = arrays["indicator_state"]
         table.values[copy][:, ids] = arrays["indicator_values"]
     table.closes[:, ids] = arrays["indicator_closes"]
+    frames = tables.frames
+    count = min(len(frames.closes), len(arrays["frame_closes"]))  # regular hours may not be kept
+    frames.closes[:count, :, ids] = arrays["frame_closes"][:count]
+    frames.ranges[:count, :, :, ids] = arrays["frame_ranges"][:count]
+    for copy in (0, 1):
+        frames.marks[copy, :count, ids] = arrays["frame_marks"][:count].T
     write_word(table.words, 0, 0)
 
 
@@ -217,14 +227,14 @@ def encode(genesis: Genesis) -> bytes:
     """The file's bytes: magic, header length and JSON, rules length and bytes, arrays as .npz."""
     buffer = io.BytesIO()
     _write_head(buffer, genesis)
-    np.savez_compressed(buffer, **genesis.arrays)  # type: ignore[arg-type]
+    np.savez_compressed(buffer, **packed(genesis.arrays))  # type: ignore[arg-type]
     return buffer.getvalue()
 
 
 def write(file: BinaryIO, genesis: Genesis) -> None:
     """The same layout straight into a file, uncompressed: much faster, a few times larger."""
     _write_head(file, genesis)
-    np.savez(file, **genesis.arrays)  # type: ignore[arg-type]
+    np.savez(file, **packed(genesis.arrays))  # type: ignore[arg-type]
 
 
 def _write_head(file: BinaryIO, genesis: Genesis) -> None:
@@ -244,7 +254,7 @@ def read(file: BinaryIO, path: Path) -> Genesis:
         header = read_header(file, path)
         rules = file.read(int.from_bytes(file.read(4), "little"))
         with np.load(file, allow_pickle=False) as loaded:
-            arrays = {name: loaded[name] for name in loaded.files}
+            arrays = unpacked({name: loaded[name] for name in loaded.files})
     except _DAMAGE as error:
         raise GenesisError(f"the genesis file {path} is damaged: {error}.") from error
     return Genesis(header, rules, arrays)
@@ -281,7 +291,7 @@ def empty_arrays(
     """Arrays of a genesis without history: nothing known but the reference rows (in ticker
     order)."""
     _, arrays = snapshot(tables)
-    count = len(tickers)
+    count, frames = len(tickers), tables.frames
     closes, values = arrays["indicator_closes"], arrays["indicator_values"]
     state = arrays["indicator_state"]
     head = np.zeros(1, records.CELL_HEAD)
@@ -295,6 +305,9 @@ def empty_arrays(
         "indicator_state": np.zeros((count, *state.shape[1:])),
         "indicator_values": np.full((values.shape[0], count), np.nan),
         "indicator_closes": np.zeros((closes.shape[0], count)),
+        "frame_closes": np.zeros((*frames.closes.shape[:2], count)),
+        "frame_ranges": np.zeros((*frames.ranges.shape[:3], count)),
+        "frame_marks": np.zeros((len(frames.closes), count), np.int64),
         "second_price": np.empty((0, count)),
         "second_volume": np.empty((0, count), np.uint32),
         "minute_price": np.empty((0, count)),

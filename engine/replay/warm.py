@@ -12,7 +12,7 @@ from engine.bars.overload import Stride
 from engine.bars.stage import BarsStage
 from engine.domain import records
 from engine.domain.sizes import Sizes
-from engine.domain.tables import EngineTables, allocate
+from engine.domain.tables import OP_NEW, EngineTables, allocate
 from engine.feeds import warm as feeds
 from engine.indicators.stage import IndicatorsStage
 from engine.replay.builder import columns
@@ -64,8 +64,16 @@ def _genesis(tables: EngineTables) -> Genesis:
 
 def _rules() -> bytes:
     """Rules that fire, and between them ask every kernel."""
-    texts = ("last > 0", "rank(last) < 9 or since(last > 0) < 9 or crosses(last, bid)")
-    rules = [read_rule({"id": text[:4], "name": "warm", "where": text}) for text in texts]
+    texts = (
+        "last > 0",
+        "rank(last) < 9 or since(last > 0) < 9 or crosses(last, bid)",
+        "ema(34) > 0 or sma(9, 5m, live) > 0 or chg_7m_pct > 0 or chg_20m_pct > 0",
+        "vol_7m > 0 or vol_20m > 0 or range_20m > 0 or rv(30m) > 0 or sum(volume, 30m) > 0",
+    )
+    rules = [
+        read_rule({"id": f"r{number}", "name": "warm", "where": text})
+        for number, text in enumerate(texts)
+    ]
     return pack(compile_rules(rules))
 
 
@@ -129,6 +137,7 @@ def _scan() -> None:
     _cell(tables, 1)
     tables.rules.publish(1, _rules())
     write_word(tables.indicators.words, 0, 2)
+    tables.frames.ops[0], tables.frames.op_words[0] = OP_NEW, 1
     stage = ScanStage(tables, 0)
     stage.recover()
     stage.run(1)

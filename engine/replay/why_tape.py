@@ -172,7 +172,7 @@ class _Watch:
             }  # fmt: skip
             self.probe = Probe(
                 list(conds), remembered_of(self.rule), stage.versions.rules, sizes.rows,
-                sizes.max_derived, self.symbol,
+                sizes.max_families, sizes.max_derived, self.symbol,
             )  # fmt: skip
         run = stage.evaluator.cycle
         day = day_time(cycle.t_ns, self.tables.session[0])

@@ -8,7 +8,8 @@ import numpy as np
 
 from engine.rules import opcodes as op
 from engine.rules.errors import RuleError
-from engine.rules.lower import W_A, W_B, W_C, W_D, W_OP, W_STATE, Across, Nodes
+from engine.rules.families import family_of, place_families
+from engine.rules.lower import W_A, W_B, W_C, W_D, W_OP, W_STATE, Across, Column, Nodes
 from engine.rules.lowered import LEFT, REARMED, SCOPED, LoweredRule
 from engine.rules.model import Rule
 from engine.rules.numbering import Numbering, firsts, joined, joined_rows
@@ -101,8 +102,9 @@ class _Assembly:
             repeats=self.repeats,
         )
         return Program(
-            code, np.array(self.numbering.registers, np.int32), *self.remembered, *self.derived
-        )
+            code, np.array(self.numbering.registers, np.int32), *self.remembered, *self.derived,
+            families=self.families,
+        )  # fmt: skip
 
     # -- columns ---------------------------------------------------------------------------------
     def place_columns(self, column_of: ColumnOf) -> None:
@@ -115,11 +117,14 @@ class _Assembly:
         filled = derived | {derived_key(one): one for one in across.values()}
         keys = sorted(filled)
         slots = self.slots_of_columns(keys)
-        number = {
+        number: dict[Column, int] = {
             filled[key]: self.space.first_derived + slot
             for key, slot in zip(keys, slots, strict=True)
         }
-        for name in names - set(derived.values()):
+        plain = names - set(derived.values())
+        compared = {one.source for one in across.values() if one.function != "breadth"}
+        number |= self.placed_families(plain | compared - set(derived.values()))
+        for name in plain - set(number):
             number[name] = column_of(name)
         self.column_number = np.full(len(self.nodes.columns), -1, np.int32)
         for place, column in columns.items():
@@ -130,7 +135,7 @@ class _Assembly:
             (
                 op.FUNCTIONS.index(one.function),
                 slot_of.get(one.source, -1) if one.function == "breadth"
-                else number.get(one.source) or column_of(one.source),
+                else number[one.source] if one.source in number else column_of(one.source),
                 _group(one.group, groups),
                 number[one],
             )
@@ -139,6 +144,15 @@ class _Assembly:
         table.sort(key=lambda row: (row[op.A_SOURCE], row))  # what is sorted once stands together
         self.across = np.array(table, np.int32).reshape(-1, op.ACROSS_WORDS)
         self.derived = (key_table(keys), np.array(slots, np.int32), tuple(groups))
+
+    def placed_families(self, names: set[str]) -> dict[Column, int]:
+        """Numbers of the columns of those metrics that are families."""
+        wanted = [name for name in names if family_of(name) is not None]
+        before = None if self.before is None else self.before.families
+        self.families = place_families(wanted, self.space.families, before)
+        columns = (self.space.first_family + self.families.slot).tolist()
+        found: dict[Column, int] = dict(zip(self.families.names, columns, strict=True))
+        return found
 
     def used_places(self) -> list[int]:
         rows = self.numbering.rows[self.numbering.rows[:, W_OP] != op.MOMENT]

@@ -10,6 +10,7 @@ from engine.domain.sizes import Sizes
 from engine.metrics.registry import COLUMNS, UnknownMetric, resolve
 from engine.rules.assemble import assemble
 from engine.rules.errors import RuleError
+from engine.rules.families import Room
 from engine.rules.identity import content_hash
 from engine.rules.lower import Lowering, Nodes
 from engine.rules.lowered import LoweredRule, lower_rule
@@ -74,8 +75,15 @@ def space_of(sizes: Sizes) -> Space:
         rows=sizes.op_row_slots,
         derived=sizes.max_derived,
         captures=sizes.max_captures,
-        first_derived=COLUMNS,
+        families=room_of(sizes),
+        first_family=COLUMNS,
+        first_derived=COLUMNS + sizes.max_families,
     )
+
+
+def room_of(sizes: Sizes) -> Room:
+    """What families may take in tables of these sizes."""
+    return Room(sizes.max_families, sizes.family_rows, bool(sizes.regular_timeframes))
 
 
 class Compiler:

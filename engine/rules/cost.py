@@ -1,13 +1,17 @@
 """Estimates what rules cost in a cycle before any of them runs: a table of nodes times symbols.
 
 Worst case of one scan worker: every node of the normal forms is computed for every symbol once,
-however many rules share it. Metrics cost nothing here: their columns are there for all rules.
+however many rules share it. Metrics cost nothing here: their columns are there for all rules. A
+parameterised indicator is computed because rules name it: it counts as in the cycle in which a bar
+closes for every symbol.
 """
 
 from collections.abc import Iterable
 
 import numpy as np
 
+from engine.metrics.family_kinds import KINDS
+from engine.metrics.registry import resolve
 from engine.rules.limits import Limits
 from engine.rules.model import Rule
 from engine.rules.normal import denied, normal_form
@@ -69,8 +73,17 @@ def node_ns(node: Node) -> float:
             return ACROSS_NS
         case Breadth():
             return BREADTH_NS
+        case MetricRef():
+            return _family_ns(node.name)
         case _:
             return STATE_NS if isinstance(node, _REMEMBERS) else 0.0
+
+
+def _family_ns(name: str) -> float:
+    family = resolve(name).family
+    if family is None:
+        return 0.0
+    return KINDS[family.kind].cost_ns(family.periods or (family.window_s / 60,))
 
 
 def nodes_of(rule: Rule) -> set[Node]:

@@ -261,7 +261,7 @@ class Grammar:
             if name.text.lower() in RESERVED:
                 sentence = f"{name.shown} is no metric; write {name.text.lower()}"
                 raise self.tokens.error(name.offset, sentence) from error
-            if metric != name.text and self._near(name.text):
+            if metric != name.text and not error.reason and self._near(name.text):
                 raise self._unknown_function(name) from error
             raise self.tokens.error(name.offset, str(error)) from error
 

@@ -7,15 +7,17 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from engine.domain.family import CODES
 from engine.metrics.registry import METRICS
 from engine.rules.compiler import CompiledRules
 from engine.rules.errors import RuleBlobError
+from engine.rules.families import Placed
 from engine.rules.model import Universe
 from engine.rules.packed_rules import PackedRules
 from engine.rules.program import Code, Program
 from engine.rules.sound import is_sound
 
-_MAGIC = b"TSRULES2"
+_MAGIC = b"TSRULES3"
 _DIGEST_BYTES = 32
 # By array its type and the shape of one entry.
 _SET: dict[str, tuple[str, tuple[int, ...]]] = {
@@ -45,7 +47,8 @@ _CODE: dict[str, tuple[str, tuple[int, ...]]] = {
     "moments": ("<i4", (4,)), "across": ("<i4", (4,)), "capture_first": ("<i4", ()),
     "captures": ("<i4", (3,)), "repeats": ("<i4", (5,)),
 }  # fmt: skip
-_ARRAYS = _SET | _PROGRAM | _CODE | {"rule_end": ("<i8", ())}
+_FAMILIES: dict[str, tuple[str, tuple[int, ...]]] = {"slot": ("<i4", ()), "rows": ("<i4", ())}
+_ARRAYS = _SET | _PROGRAM | _CODE | _FAMILIES | {"rule_end": ("<i8", ())}
 
 
 class _Packed(msgspec.Struct, forbid_unknown_fields=True):
@@ -53,6 +56,7 @@ class _Packed(msgspec.Struct, forbid_unknown_fields=True):
     rules: bytes
     universes: tuple[Universe, ...]
     lists: tuple[str, ...]
+    families: tuple[str, ...]
     arrays: dict[str, bytes]
 
 
@@ -60,8 +64,9 @@ _decoder = msgspec.msgpack.Decoder(_Packed)
 
 
 def catalogue_fingerprint() -> bytes:
-    """SHA-256 of the names of all metric columns in order: compiled rules hold column numbers."""
-    names = "\n".join(metric.name for metric in METRICS)
+    """SHA-256 of the names of all metric columns and kinds of families in order: compiled rules
+    hold their numbers."""
+    names = "\n".join([*(metric.name for metric in METRICS), *CODES])
     return hashlib.sha256(names.encode()).digest()
 
 
@@ -72,12 +77,14 @@ def pack(rules: CompiledRules) -> bytes:
     program = rules.program
     arrays = {name: getattr(rules, name) for name in _SET} | {"rule_end": documents.ends}
     arrays |= {name: getattr(program, name) for name in _PROGRAM} | program.code._asdict()
+    arrays |= {name: getattr(program.families, name) for name in _FAMILIES}
     payload = msgspec.msgpack.encode(
         _Packed(
             catalogue=catalogue_fingerprint(),
             rules=documents.data,
             universes=rules.universes,
             lists=program.lists,
+            families=program.families.names,
             arrays={
                 name: np.ascontiguousarray(array, _ARRAYS[name][0]).tobytes()
                 for name, array in arrays.items()
@@ -120,6 +127,7 @@ def _checked(packed: _Packed) -> CompiledRules:
         program=Program(
             code=Code(**{name: arrays[name] for name in _CODE}),
             lists=packed.lists,
+            families=Placed(packed.families, arrays["slot"], arrays["rows"]),
             **{name: arrays[name] for name in _PROGRAM},
         ),
         **{name: arrays[name] for name in _SET},
@@ -130,4 +138,5 @@ def _checked(packed: _Packed) -> CompiledRules:
 
 
 assert set(_CODE) == set(Code._fields)
-assert {*_PROGRAM, "code", "lists"} == {field.name for field in dataclasses.fields(Program)}
+_OF_PROGRAM = {field.name for field in dataclasses.fields(Program)}
+assert {*_PROGRAM, "code", "lists", "families"} == _OF_PROGRAM

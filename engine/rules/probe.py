@@ -16,6 +16,7 @@ from engine.metrics.registry import COLUMNS
 from engine.rules import opcodes as op
 from engine.rules.compiler import CompiledRules, compile_rules
 from engine.rules.evaluator import Evaluator, Moment
+from engine.rules.families import column_of
 from engine.rules.model import Rule
 from engine.rules.pack import pack, unpack
 from engine.rules.program import Program
@@ -48,7 +49,7 @@ class Probe:
 
     def __init__(
         self, conds: Sequence[Cond], nodes: Sequence[Node], beside: CompiledRules, rows: int,
-        max_derived: int, symbol: int,
+        max_families: int, max_derived: int, symbol: int,
     ) -> None:
         self._watched = [(cond, wanted) for cond in conds for wanted in (True, False)]
         rules = [
@@ -61,6 +62,7 @@ class Probe:
         sizes = Sizes(
             rows, max_rules=_PLENTY, max_captures=_PLENTY, op_bit_slots=_PLENTY,
             op_row_slots=_PLENTY, max_derived=max(max_derived, 1) + _PLENTY, max_nodes=_PLENTY * 4,
+            max_families=max_families,
         )  # fmt: skip
         start = dataclasses.replace(compile_rules(()), program=_columns_of(beside.program))
         compiled = unpack(pack(compile_rules(rules, sizes, start)))
@@ -72,23 +74,26 @@ class Probe:
         row_slots = int(code.row_slots.max(initial=-1)) + 1
         self._op_bits = np.zeros((2, planes, words), np.uint64)
         self._op_rows = np.zeros((row_slots, rows), np.int64)
-        used, highest = _used(self._program)
+        first_derived = COLUMNS + max_families
+        used, highest = _used(self._program, first_derived)
         self._columns = np.full((max(highest, COLUMNS) + 1, rows), np.nan)
         shared = set(map(bytes, beside.program.derived_key))
         own = {
-            COLUMNS + slot
+            first_derived + slot
             for key, slot in zip(
                 keys_of(self._program.derived_key), self._program.derived_slot.tolist(),
                 strict=True,
             )
             if key not in shared
         }
+        families, known = self._program.families, beside.program.families.names
+        own |= {column_of(name, families) for name in families.names if name not in known}
         self._shared = np.array(sorted(used - own), np.int64)
         self._truth = np.zeros((len(rules), words), np.uint64)
         self._evaluator = Evaluator(self._op_bits, self._op_rows, self._word, self._word + 1)
         self._evaluator.take(self._program)
-        self.places = Places(self._program, nodes, COLUMNS)
-        # nobody fills what the engine's own program does not compare across symbols
+        self.places = Places(self._program, nodes, first_derived)
+        # nobody fills what the engine's own program does not compare across symbols or name
         self.places.columns = {
             node: column for node, column in self.places.columns.items() if column not in own
         }
@@ -140,7 +145,7 @@ def _columns_of(program: Program) -> Program:
     )
 
 
-def _used(program: Program) -> tuple[set[int], int]:
+def _used(program: Program, first_derived: int) -> tuple[set[int], int]:
     """Columns that a program reads or fills, and the highest."""
     code = program.code
     nodes = code.nodes[code.nodes[:, op.N_OP] != op.MOMENT]
@@ -154,5 +159,5 @@ def _used(program: Program) -> tuple[set[int], int]:
         [operands[of_column] >> op.KIND_BITS, code.bound_col, code.unequal_col, carried]
     )
     found = set(read.tolist()) - set(filled.tolist())
-    derived = [COLUMNS + slot for slot in program.derived_slot.tolist()]
+    derived = [first_derived + slot for slot in program.derived_slot.tolist()]
     return found, max([*found, *filled.tolist(), *derived], default=0)

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from engine.rules import opcodes as op
+from engine.rules.families import NONE, Placed, Room
 from engine.rules.slots import Slots, keys_of
 
 
@@ -54,7 +55,7 @@ class Program:
     state_key[s], uint8[S, 16], in planes [S_PLANE, + state_planes[s]) and S_ROWS rows;
     state_mark[s], int64, is the same where key and slots are; state_clearing uint8[S]: see
     opcodes. derived_key uint8[D, 16], derived_slot int32[D]: columns that the program fills.
-    lists: names of the groups behind opcodes.GROUPS.
+    lists: names of the groups behind opcodes.GROUPS. families: parameterised indicators it names.
     """
 
     code: Code
@@ -66,8 +67,9 @@ class Program:
     derived_key: np.ndarray
     derived_slot: np.ndarray
     lists: tuple[str, ...]
+    families: Placed = NONE
 
-    def fits(self, columns: int, planes: int, rows: int) -> bool:
+    def fits(self, columns: int, planes: int, rows: int, room: Room) -> bool:
         """True if tables with so many columns and slots have all that the kernels touch."""
         code = self.code
         operands = code.nodes[:, op.N_A : op.N_B + 1]
@@ -80,26 +82,36 @@ class Program:
             operands[of_column] >> op.KIND_BITS, stores, code.bound_col, code.unequal_col, carried,
             code.across[:, op.A_TO], sources,
         )  # fmt: skip
-        touched_planes, touched_rows = self.touched()
-        return _highest(*read) < columns and touched_planes <= planes and touched_rows <= rows
+        planes_touched, rows_touched, family_rows = self.touched()
+        return (
+            _highest(*read) < columns
+            and planes_touched <= planes
+            and rows_touched <= rows
+            and family_rows <= room.rows
+            and _highest(self.families.slot) < room.families
+            and (room.regular or not any("_rth(" in name for name in self.families.names))
+        )
 
-    def touched(self) -> tuple[int, int]:
-        """(planes, rows): slots below these are all that the kernels touch."""
+    def touched(self) -> tuple[int, int, int]:
+        """(planes, rows, rows of families): slots below these are all that the kernels touch."""
         code = self.code
         extras = code.extras[:, op.X_TO], code.extras[:, op.X_FROM]
         planes = _highest(code.planes, code.repeats.reshape(-1), *extras)
-        return planes + 1, _highest(code.row_slots) + 1
+        return planes + 1, _highest(code.row_slots) + 1, _highest(self.families.rows) + 1
 
 
 @dataclasses.dataclass(frozen=True)
 class Space:
-    """What a program may take. first_derived: number of the first derived column."""
+    """What a program may take. first_family, first_derived: numbers of the first columns of
+    families and of derived ones."""
 
     nodes: int
     planes: int
     rows: int
     derived: int
     captures: int
+    families: Room
+    first_family: int
     first_derived: int
 
 

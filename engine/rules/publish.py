@@ -22,11 +22,12 @@ def publish(tables: EngineTables, version: int, content: bytes) -> None:
 
 
 def reserve(tables: EngineTables, compiled: CompiledRules) -> None:
-    """Reserve what scan workers touch of `truth`, `op_bits` and `op_rows` under these rules.
+    """Reserve what scan workers touch of `truth`, `op_bits`, `op_rows` and `family_state` under
+    these rules.
 
     Raises SegmentError when there is no room.
     """
-    planes, rows = compiled.program.touched()
+    planes, rows, family_rows = compiled.program.touched()
     scan = tables.scan
     for name, array, count in (
         ("truth", scan.truth, len(compiled)),
@@ -36,4 +37,6 @@ def reserve(tables: EngineTables, compiled: CompiledRules) -> None:
         slots, size = array.shape[-2], array.shape[-1] * array.itemsize
         for copy in range(math.prod(array.shape[:-2])):
             tables.arena.reserve(name, copy * slots * size, (copy * slots + count) * size)
+    state = scan.family_state
+    tables.arena.reserve("family_state", 0, family_rows * state[:1].nbytes)
 

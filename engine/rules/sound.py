@@ -6,6 +6,7 @@ import numpy as np
 
 from engine.rules import opcodes as op
 from engine.rules.compiler import FLAG_EDGE, FLAG_HALT, CompiledRules
+from engine.rules.families import are_sound
 from engine.rules.packed_rules import PackedRules
 from engine.rules.program import Code, Program
 
@@ -60,6 +61,7 @@ def _answers(rules: CompiledRules) -> Iterator[bool]:
     yield _below(code.gates, conditions) and _below(code.steps[:, 0], conditions)
     yield _are_conditions(code, code.parts[code.parts & 1 == 1] >> 1)
     yield from _of_firing(program, count)
+    yield are_sound(program.families)
 
 
 def _is_set(rules: CompiledRules, count: int) -> bool:

@@ -84,11 +84,12 @@ class Across:
 
 
 def sources(
-    program: Program, before: Program | None, same_slot: np.ndarray, first_derived: int
+    program: Program, before: Program | None, same_slot: np.ndarray, first_derived: int,
+    first_family: int,
 ) -> np.ndarray:
     """By entry of code.across the column, or for a breadth the rule's slot, that held the same in
-    the cycle before; -1: nothing did. int64[A]. first_derived: number of the first column that
-    programs fill."""
+    the cycle before; -1: nothing did. int64[A]. first_derived, first_family: numbers of the first
+    column that programs fill, and of the first one of families."""
     across = program.code.across
     breadth = across[:, op.A_FUNCTION] == op.BREADTH
     found = across[:, op.A_SOURCE].astype(np.int64)
@@ -97,8 +98,16 @@ def sources(
     slots = found[breadth]
     found[breadth] = np.where(slots >= 0, same_slot[slots] if len(same_slot) else -1, -1)
     new = _new_slots(program, before) + first_derived
-    found[np.isin(found, new) & ~breadth] = -1
+    families = _new_families(program, before) + first_family
+    found[np.isin(found, np.concatenate([new, families])) & ~breadth] = -1
     return found
+
+
+def _new_families(program: Program, before: Program) -> np.ndarray:
+    """Slots of families that `before` gave to another one or to none."""
+    was = dict(zip(before.families.names, before.families.slot.tolist(), strict=True))
+    now = zip(program.families.names, program.families.slot.tolist(), strict=True)
+    return np.array([slot for name, slot in now if was.get(name) != slot], np.int64)
 
 
 def _new_slots(program: Program, before: Program) -> np.ndarray:

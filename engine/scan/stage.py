@@ -14,10 +14,12 @@ import numpy as np
 from engine.domain.records import LANE_END, R_BAR_INDEX
 from engine.domain.session_clock import day_time
 from engine.domain.tables import CELL_SLOTS, EngineTables
+from engine.families.stage import Families
 from engine.metrics.columns import MetricColumns
-from engine.metrics.registry import COLUMN, REACH
+from engine.metrics.registry import COLUMN, COLUMNS, REACH, resolve
 from engine.rules.bits_nb import WORD_BITS
 from engine.rules.evaluator import Evaluator, Moment
+from engine.rules.families import Placed, chosen
 from engine.scan.across import Across, sources
 from engine.scan.commit_nb import slots_needed_nb, write_alerts_nb
 from engine.scan.cooldown import Cooldowns
@@ -98,6 +100,7 @@ class ScanStage:
         self.rows = tables.cell.rows.view(np.int64).reshape(CELL_SLOTS, sizes.rows, -1)
         self.session = tables.session.view(np.int64).reshape(-1)
         self.metrics = MetricColumns(tables, worker)
+        self.families = Families(tables, worker, COLUMNS)
         self.evaluator = Evaluator(
             tables.scan.op_bits, tables.scan.op_rows, self.first_word, self.end_word
         )
@@ -121,6 +124,7 @@ class ScanStage:
         self.state_n = 0
         self._judged_n = self._fired_n = -1
         self.scope.forget()
+        self.families.forget()
         self.versions = Versions(self.tables)
         self._use_rules()
 
@@ -186,6 +190,7 @@ class ScanStage:
         self.scope.take(n, head, before)
         self.due.take(n, head, before, self.scope, self.versions.rules.universes)
         self.metrics.compute(n)
+        self.families.step(n)
         columns, t_ns = scan.columns[n & 1], int(head["t_ns"])
         self._fill_across(n, before, columns)
         day = day_time(t_ns, self.tables.session[0])
@@ -205,18 +210,23 @@ class ScanStage:
         whoever has cooled down has: an answer depends on nothing but live entries."""
         versions = self.versions
         version = int(head["rules_version"])
-        if versions.take(version, None if before is None else int(before["rules_version"])):
+        changed = versions.take(version, None if before is None else int(before["rules_version"]))
+        if changed:
             self.cooldowns.take(versions.rules, int(head["t_ns"]))
             self._use_rules()
+        past = None if versions.before is None else versions.before.program
         if versions.switched:
-            past = None if versions.before is None else versions.before.program
             self.evaluator.forget_new(n, past)
+        if versions.switched or changed:
+            known = None if past is None else chosen(past.families)
+            self.families.take(n, chosen(versions.rules.program.families), known)
 
     def _use_rules(self) -> None:
         rules = self.versions.rules
         self.evaluator.take(rules.program)
         self.across.take(rules.program)
         self.scope.use(rules.universes)
+        self._reach = reach_of(rules.program.families, self.tables.sizes.max_families)
 
     def _fill_across(self, n: int, before: np.void | None, columns: np.ndarray) -> None:
         """Columns that compare symbols, as of the cycle before."""
@@ -230,7 +240,9 @@ class ScanStage:
             self.across.know(admitted, self.tables.reference, self.tables.book.lists)
         past = None if versions.before is None else versions.before.program
         first_derived = columns.shape[0] - self.tables.sizes.max_derived
-        ready = sources(versions.rules.program, past, versions.same_slot, first_derived)
+        ready = sources(
+            versions.rules.program, past, versions.same_slot, first_derived, COLUMNS
+        )
         other = 1 - (n & 1)
         self.across.run(ready, scan.columns[other], scan.truth[other], seen, columns)
 
@@ -287,8 +299,9 @@ class ScanStage:
         head = self._head(n)
         at = write_alerts_nb(
             lane.data, lane.data.view(np.float64), lane.tail(), work.alerts, count, code,
-            evaluator.past, evaluator.cycle, evaluator.room.bits, REACH, self.rows[n % CELL_SLOTS],
-            n, int(head["closed_minute"]), self.session, self.versions.version,
+            evaluator.past, evaluator.cycle, evaluator.room.bits, self._reach,
+            self.rows[n % CELL_SLOTS], n, int(head["closed_minute"]), self.session,
+            self.versions.version,
         )  # fmt: skip
         lane.data[at & (lane.slots - 1)] = (
             LANE_END, n, count, work.counts[FIRED], head["t_ns"],
@@ -305,3 +318,14 @@ class ScanStage:
             self.tables.scan.fired_ns[self.first : self.end][fired] = t_ns
         write_word(self.tables.scan.words, self.worker * WORD_STRIDE, n)
         self.state_n = n
+
+
+def reach_of(families: Placed, max_families: int) -> np.ndarray:
+    """How far back the window of each column reaches, those of families included: int64[columns,
+    2], kind and span."""
+    reach = np.zeros((len(REACH) + max_families, 2), np.int64)
+    reach[: len(REACH)] = REACH
+    for name, slot in zip(families.names, families.slot.tolist(), strict=True):
+        found = resolve(name).reach
+        reach[len(REACH) + slot] = found.kind, found.span
+    return reach

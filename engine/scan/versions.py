@@ -3,7 +3,7 @@
 import numpy as np
 
 from engine.domain.tables import EngineTables
-from engine.rules.compiler import CompiledRules, compile_rules
+from engine.rules.compiler import CompiledRules, compile_rules, room_of
 from engine.rules.pack import pack, unpack
 from engine.scan.errors import ScanError
 
@@ -65,7 +65,7 @@ class Versions:
                 f"rules version {version} has {len(rules)} rules, at most {sizes.max_rules} fit"
             )
         if not rules.program.fits(
-            tables.columns.shape[1], sizes.op_bit_slots, sizes.op_row_slots
+            tables.columns.shape[1], sizes.op_bit_slots, sizes.op_row_slots, room_of(sizes)
         ):
             raise ScanError(f"rules version {version} was compiled for larger tables")
         return rules

@@ -191,7 +191,7 @@ class Play:
             compiled = self.world.stages[0].versions.rules
             self.probes[key] = Probe(
                 self.truths[key].conds, remembered_of(rule), compiled, sizes.rows,
-                sizes.max_derived, looker.symbol,
+                sizes.max_families, sizes.max_derived, looker.symbol,
             )  # fmt: skip
         return self.probes[key]
 

@@ -21,6 +21,14 @@ ANYTHING = {
 }
 
 
+FAMILY = {
+    "id": "averaged",
+    "name": "Above its average",
+    "where": "last > ema(5, 2m) or last <= highest(high, 7m)",
+    "cooldown_sec": 5,
+}
+
+
 @dataclasses.dataclass
 class Seen:
     """What came of it."""
@@ -35,6 +43,11 @@ def versions_fired(engine: Rig) -> set[int]:
     """Versions of the rule that alerts name."""
     alerts = [json.loads(alert) for alert in engine.alerts()]
     return {alert["rule_version"] for alert in alerts if alert["rule_id"] == "anything"}
+
+
+def fired(engine: Rig, rule_id: str) -> bool:
+    """True once an alert of the rule is stored."""
+    return any(json.loads(alert)["rule_id"] == rule_id for alert in engine.alerts())
 
 
 def change_rules(engine: Rig, seen: Seen) -> None:
@@ -55,6 +68,13 @@ def change_rules(engine: Rig, seen: Seen) -> None:
     step("stale", "update", str(file), "--expect", "1")
     step("bad", "rollback", "anything", "9")
     step("disable", "disable", "anything")
+    file.write_text(json.dumps(FAMILY))
+    step("family", "create", str(file))
+    until(lambda: told(engine, "rules", "show", "averaged").stdout.endswith("ready\n"), engine)
+    step("shown", "show", "averaged", "--json")
+    seen.steps["status"] = told(engine, "status", "--json")
+    until(lambda: fired(engine, "averaged"), engine)
+    step("gone", "delete", "averaged")
     seen.steps["reloaded"] = told(engine, "reload")
     seen.listed = json.loads(told(engine, "rules", "list", "--json").stdout)
 
@@ -116,3 +136,13 @@ def test_a_change_while_the_engine_was_down_is_in_force_after_its_start(seen: Se
     assert {one["id"]: one["version"] for one in seen.relisted} == {
         "move": 1, "drop": 1, "busy": 1, "anything": 4,
     }  # fmt: skip
+
+
+def test_a_rule_tells_how_far_the_indicators_it_names_are_filled(seen: Seen) -> None:
+    shown = json.loads(seen.steps["shown"].stdout)["families"]
+    assert shown == [
+        {"name": "ema(5,2m)", "state": "ready", "filled": 1.0},
+        {"name": "highest(high,7m)", "state": "ready", "filled": 1.0},
+    ]
+    status = json.loads(seen.steps["status"].stdout)
+    assert status["families"] == {"count": 2, "warming": []}

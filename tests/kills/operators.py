@@ -1,5 +1,5 @@
-"""Rules that between them use every operator, every comparison of symbols and every control of
-repeats."""
+"""Rules that between them use every operator, every comparison of symbols, every control of
+repeats, and families of all sorts."""
 
 from typing import Any
 
@@ -21,6 +21,12 @@ _TEXTS = {
             " > coalesce(abs(log(last / vwap)), 0) * 2 + 0.01 - 0.005",
     "timed": "in_session(regular) and weekday(tue) and not time_between(09:30, 09:31)"
              " and minutes_since_open > 1 and chg_10s_pct != 0",
+    "averaged": "last > ema(9, 2m) and rsi(7, 5m) > 40 and sma(12) > 0 and bb_pctb(9, 2) > 0.3",
+    "lively": "crosses_above(last, ema(5, 2m, live)) or macd_hist(3, 8, 3, live) > 0.01",
+    "broken": "last >= highest(high, 7m) or last <= lowest(low, 9, 2m) or roc(3, 3m) > 0.1",
+    "measured": "range_6m > 0.01 and rv(5m) > 0.001 and vol_90s > 100 and adx(5) > 5"
+                " and chg_3s_pct != 0",
+    "hours": "last > ema_rth(3) and supertrend_dir(3, 1) > 0 and rank(stoch_k(5, 2, 2)) <= 2",
     "ranged": "(chg_10s_pct not between -0.02 and 0.02 and last != vwap"
               " or chg_10s_pct == chg_1m_pct) and not halted",
 }  # fmt: skip

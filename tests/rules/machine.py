@@ -110,7 +110,9 @@ class Machine:
         self.looked_ns: dict[int, int] = {}
         self.waited = False
         self.bars: dict[int, int] = {}
-        self.columns = np.full((2, COLUMNS + SIZES.max_derived, ROWS), np.nan)
+        self.columns = np.full(
+            (2, COLUMNS + SIZES.max_families + SIZES.max_derived, ROWS), np.nan
+        )
         self.n = 0
         self.t_ns = 0
         self.before_ns: int | None = None
@@ -302,7 +304,8 @@ def column_of(program: Program, node: Node) -> int:
     """The column of a number that compares symbols, -1 if this program has none."""
     keys = [key.tobytes() for key in program.derived_key]
     key = derived_key(across_key(node))
-    return COLUMNS + int(program.derived_slot[keys.index(key)]) if key in keys else -1
+    first = COLUMNS + SIZES.max_families
+    return first + int(program.derived_slot[keys.index(key)]) if key in keys else -1
 
 
 def source_of(program: Program, node: CrossSection) -> int:

@@ -12,7 +12,14 @@ from engine.domain.sizes import Sizes
 from engine.metrics.registry import COLUMN, COLUMNS, METRICS
 from engine.rules import opcodes as op
 from engine.rules import pack as pack_module
-from engine.rules.compiler import FLAG_EDGE, FLAG_HALT, CompiledRules, Compiler, compile_rules
+from engine.rules.compiler import (
+    FLAG_EDGE,
+    FLAG_HALT,
+    CompiledRules,
+    Compiler,
+    compile_rules,
+    room_of,
+)
 from engine.rules.errors import RuleBlobError, RuleError
 from engine.rules.identity import content_hash
 from engine.rules.library import document_of
@@ -208,7 +215,7 @@ def changed(rules: CompiledRules, name: str, at: int, value: int) -> CompiledRul
 def test_every_number_that_a_kernel_would_trust_is_checked() -> None:
     rules = compile_rules(EVERYTHING)
     sizes = Sizes(capacity=1)
-    columns = COLUMNS + sizes.max_derived
+    columns = COLUMNS + sizes.max_families + sizes.max_derived
     for name, array in arrays(rules):
         width = array.shape[1] if array.ndim == 2 else 1
         for at in range(array.size):
@@ -220,7 +227,9 @@ def test_every_number_that_a_kernel_would_trust_is_checked() -> None:
                     program = unpack(pack(wrong)).program
                 except RuleBlobError:
                     continue
-                harmless = not program.fits(columns, sizes.op_bit_slots, sizes.op_row_slots)
+                harmless = not program.fits(
+                    columns, sizes.op_bit_slots, sizes.op_row_slots, room_of(sizes)
+                )
                 assert harmless or is_unread(rules, name, at), (name, at, value)
 
 

@@ -14,7 +14,7 @@ from tests.kills.operators import OPERATORS
 from tests.scan.world import SECOND_NS, START_NS, Symbol, World
 
 RULES = [read_rule(one) for one in OPERATORS]
-LATER = ("truth", "op_bits", "op_rows", "rules_data")
+LATER = ("truth", "op_bits", "op_rows", "family_state", "rules_data")
 
 
 @pytest.fixture

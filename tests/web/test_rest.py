@@ -9,6 +9,7 @@ import pytest
 
 from engine.config.schema import Config, RulesSection
 from engine.domain.records import APPROX_TRADES, DECISION_UNRECORDED, FLAG_TYPICAL
+from engine.families.plan import filled_a_cycle
 from engine.rules.compiler import compile_rules
 from engine.rules.pack import pack
 from engine.rules.validate import read_rule
@@ -282,6 +283,43 @@ def test_reload_publishes_a_version_that_the_rules_list_shows(tmp_path: Path) ->
         _, document = await front.get("/api/v1/rules")
         assert document["version"] == 1
         assert document["data"][0]["name"] == "Up"
+
+    serve(market, scenario)
+
+
+FAMILY_RULE = '[{"id":"r1","name":"Up","where":"ema(34, 5m) > 1 or roc(3) > ema( 34,5m )"}]'
+
+
+def test_families_of_the_rules_in_force_are_told_with_how_far_they_are_filled(
+    tmp_path: Path,
+) -> None:
+    market = warm_market()
+    path = tmp_path / "rules.json"
+    path.write_text(FAMILY_RULE)
+    config = Config(rules=RulesSection(path=str(path)))
+    desk = RuleDesk(config, market.tables, tmp_path, lambda series, amount: None)
+    desk.carry_out("reload", {})
+    desk.close()
+    tables = market.tables
+    tables.cell.heads[market.n % 4]["rules_version"] = 1
+    a_cycle = filled_a_cycle(tables.sizes.capacity, int(tables.session[0]["interval_ns"]))
+
+    async def scenario(front: RunningFront) -> None:
+        _, document = await front.get("/api/v1/rules")
+        assert [one["name"] for one in document["families"]] == ["ema(34,5m)", "roc(3)"]
+        assert {one["state"] for one in document["families"]} == {"warming"}
+        assert {one["filled"] for one in document["families"]} == {0.0}
+        tables.scan.family_since[:, :2] = market.n
+        _, document = await front.get("/api/v1/rules")
+        assert document["families"][0]["filled"] == round(a_cycle / tables.sizes.capacity, 3)
+        _, status = await front.get("/api/v1/status")
+        assert status["families"] == {
+            "count": 2, "capacity": 256, "warming": 2, "warming_names": ["ema(34,5m)", "roc(3)"],
+        }  # fmt: skip
+        tables.session["interval_ns"] = 60 * SECOND  # one such cycle fills them all
+        _, document = await front.get("/api/v1/rules")
+        assert {one["state"] for one in document["families"]} == {"ready"}
+        assert {one["known"] for one in document["families"]} == {0}
 
     serve(market, scenario)
 

@@ -8,6 +8,7 @@ from engine.domain.tables import EngineTables
 from engine.rules.errors import RuleBlobError
 from engine.rules.model import to_document
 from engine.rules.pack import unpack
+from web.app_state import STATE
 from web.deps import KEY
 from web.problems import Problem, json_response
 from web.reading import NoCycleError, TornError, read_head
@@ -15,10 +16,14 @@ from web.schemas import NoQuery, decode_query
 
 
 async def list_rules(request: web.Request) -> web.Response:
-    """Active rule documents with the version of the set, sorted by id."""
+    """Active rule documents with the version of the set, sorted by id, and the families that they
+    name."""
     decode_query(request.query, NoQuery)
     version, documents = active_rules(request.app[KEY].deps.tables)
-    return json_response({"data": documents, "version": version, "next_cursor": None})
+    families = request.app[STATE].families.documents()
+    return json_response(
+        {"data": documents, "version": version, "families": families, "next_cursor": None}
+    )
 
 
 def active_rules(tables: EngineTables) -> tuple[int, list[dict[str, Any]]]:

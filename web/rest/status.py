@@ -62,6 +62,7 @@ def status_document(app: web.Application) -> dict[str, Any]:
         "strided_cycles": total(telemetry, "strided_cycles_total"),
         "stride": max(1, int(head["stride"])) if head is not None else None,
         "rules_version": int(head["rules_version"]) if head is not None else None,
+        "families": state.families.summary(),
         "symbols": int(state.directory.ids().size),
         "capacity": tables.sizes.capacity,
         "ticks": int(head["ticks"]) if head is not None else None,

@@ -1,0 +1,1 @@
+"""Parameterised indicators and windows, computed while rules name them."""

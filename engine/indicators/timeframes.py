@@ -1,0 +1,109 @@
+"""Keeps the final bars of every timeframe: part of the indicators' step, one copy after the other.
+
+A bar of a timeframe is made from the 1-minute bars in its time, aligned to the clock, when its last
+minute is over for everybody. Bars are entered by number in place, marks and what was done in the
+copy that is built, so that doing a step again gives the same bits.
+"""
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.domain import records
+from engine.domain.family import (
+    DAILY_PLACE,
+    KEPT_CLOSES,
+    KEPT_RANGES,
+    TIMEFRAME_MINUTES,
+    timeframes,
+)
+from engine.domain.tables import MARK_SHIFT, EngineTables
+from engine.indicators.timeframes_nb import close_minute_nb, minute_extremes_nb, take_events_nb
+
+_LONGEST = max(TIMEFRAME_MINUTES)
+
+
+class Timeframes:
+    """The bars of one set of tables; only the indicator stage writes them."""
+
+    def __init__(
+        self,
+        tables: EngineTables,
+        bars_f: npt.NDArray[np.float64],
+        bars_i: npt.NDArray[np.int64],
+    ) -> None:
+        self._table = tables.frames
+        self._session = tables.session
+        self._bars_f, self._bars_i = bars_f, bars_i
+        self._frames = np.array(timeframes(bool(tables.sizes.regular_timeframes)), np.int64)
+
+    def step(
+        self, n: int, old: int, events_i: npt.NDArray[np.int64], count: int, before: int,
+        closed: int,
+    ) -> None:
+        """Build the other copy than `old` for cycle n from its `count` events.
+
+        before, closed: newest closed minute of the cycle before and of this one.
+        """
+        table, new = self._table, 1 - old
+        if table.op_words[new, 1:].any():
+            table.ops[new] = 0
+        table.op_words[new] = 0
+        table.marks[new] = table.marks[old]
+        held = max(before, closed - self._bars_i.shape[0] + _LONGEST)
+        if n == 1:
+            self._fill_extremes(before)
+        regular = self._regular()
+        if count:
+            take_events_nb(
+                events_i, count, self._bars_f, self._bars_i, before, self._frames, *regular,
+                table.closes, table.ranges, table.marks[new], table.ops[new],
+                table.op_words[new, 1:], table.minute_high, table.minute_low, table.minute_stamp,
+            )  # fmt: skip
+        for minute in range(held + 1, closed + 1):
+            self._put_extremes(minute)
+            close_minute_nb(
+                self._bars_f, self._bars_i, minute, self._frames, *regular, table.closes,
+                table.ranges, table.marks[new], table.ops[new], table.op_words[new, 1:],
+            )  # fmt: skip
+        table.op_words[new, 0] = n
+
+    def _regular(self) -> tuple[int, int]:
+        """Minutes of regular hours, the last exclusive."""
+        session = self._session[0]
+        minute = records.NS_PER_MINUTE
+        return int(session["open_ns"]) // minute, int(session["close_ns"]) // minute
+
+    def _fill_extremes(self, closed: int) -> None:
+        """In a stream's first cycle: what the bars of the time before it say."""
+        kept = min(self._bars_i.shape[0], len(self._table.minute_stamp))
+        for minute in range(max(0, closed - kept + 1), closed + 1):
+            self._put_extremes(minute)
+
+    def _put_extremes(self, minute: int) -> None:
+        table, row = self._table, minute % len(self._table.minute_stamp)
+        minute_extremes_nb(
+            self._bars_f, self._bars_i, minute, table.minute_high[row], table.minute_low[row]
+        )
+        table.minute_stamp[row] = minute
+
+
+def enter_daily(
+    arrays: dict[str, npt.NDArray], places: npt.NDArray[np.int64], bars: list[npt.NDArray]
+) -> None:
+    """Put official daily bars into the arrays of a genesis, in place of those that are there.
+
+    arrays: with frame_closes, frame_ranges, frame_marks, one entry per symbol on their last axis;
+    bars[i]: structured arrays with high, low, close, volume of the symbol at places[i], adjusted,
+    oldest first, up to yesterday; only the newest KEPT_CLOSES of them are kept. From the first
+    cycle on, families of the timeframe D are filled from them.
+    """
+    closes, marks = arrays["frame_closes"][DAILY_PLACE], arrays["frame_marks"][DAILY_PLACE]
+    ranges = arrays["frame_ranges"][DAILY_PLACE]
+    for place, days in zip(places.tolist(), bars, strict=True):
+        newest = days[-KEPT_CLOSES:]
+        number = np.arange(len(newest))
+        closes[number, place] = newest["close"]
+        late = max(0, len(newest) - KEPT_RANGES)
+        for row, name in enumerate(("high", "low", "volume")):
+            ranges[row, number[late:] % KEPT_RANGES, place] = newest[name][late:]
+        marks[place] = len(newest) << MARK_SHIFT

@@ -1,0 +1,1 @@
+"""Parameterised indicators: values, schedule, repetition."""
