@@ -9,8 +9,8 @@ import dataclasses
 import numpy as np
 
 from engine.domain import records
-from engine.domain.family import KEPT_CLOSES, KEPT_RANGES, timeframes
-from engine.domain.levels import BASELINE_MINUTES, LEVELS, MAX_LISTS
+from engine.domain.book_table import BookTable, make_book
+from engine.domain.frame_table import TimeframeTable, make_frames
 from engine.domain.sizes import Sizes
 from shm.arena import Arena
 from shm.blob import Blob
@@ -121,37 +121,6 @@ class IndicatorTable:
     STATE = 0
 
 
-# A word of TimeframeTable.marks: how many bars there were so far, and which minute (of UTC) divided
-# by the timeframe the newest one stands in.
-MARK_SHIFT = 32
-MARK_BUCKET = (1 << MARK_SHIFT) - 1
-# What a cycle did to a symbol's bars of one timeframe: nothing; a new bar; the newest one revised;
-# first revised, then a new one; more than that.
-OP_NONE, OP_NEW, OP_REVISED, OP_BOTH, OP_MANY = range(5)
-
-
-@dataclasses.dataclass
-class TimeframeTable:
-    """Final bars of every kept timeframe, by number: bar i of a symbol stands in slot i % ring.
-
-    closes: float64[timeframes, KEPT_CLOSES, rows]; ranges: float64[timeframes, 3, KEPT_RANGES,
-    rows], high, low, volume. marks: int64[2, timeframes, rows], see MARK_SHIFT, by copy; ops:
-    uint8[2, timeframes, rows], what the step that built a copy did, see OP_NONE; op_words: int64[2,
-    1 + timeframes], the cycle of that step and how many symbols it touched. minute_high and
-    minute_low: float64[minutes, rows], extremes of the final bars of a minute, NaN none;
-    minute_stamp: int64[minutes], the minute a row holds, -1 none.
-    """
-
-    closes: np.ndarray
-    ranges: np.ndarray
-    marks: np.ndarray
-    ops: np.ndarray
-    op_words: np.ndarray
-    minute_high: np.ndarray
-    minute_low: np.ndarray
-    minute_stamp: np.ndarray
-
-
 # How many states of a family a symbol has: after its newest bar, and after the two before.
 STATE_PLANES = 3
 
@@ -190,22 +159,6 @@ class ScanTable:
     looked_ns: np.ndarray
     looked_bars: np.ndarray
     words: np.ndarray
-
-
-@dataclasses.dataclass
-class BookTable:
-    """What the stream knew of symbols before it began, those that have not traded yet, too; fixed.
-
-    names: S24[rows], tickers in order, empty behind the last. reference: REFERENCE[rows], what a
-    symbol that is admitted later gets. levels: float64[LEVELS, rows], NaN unknown; baseline:
-    float32[BASELINE_MINUTES, rows]. lists: int64[MAX_LISTS], codes of the named lists by bit.
-    """
-
-    names: np.ndarray
-    reference: np.ndarray
-    levels: np.ndarray
-    baseline: np.ndarray
-    lists: np.ndarray
 
 
 @dataclasses.dataclass
@@ -313,19 +266,6 @@ def _histories(arena: Arena, sizes: Sizes) -> Histories:
     return history
 
 
-def _book(arena: Arena, rows: int) -> BookTable:
-    book = BookTable(
-        names=arena.array("book_names", rows, np.dtype("S24")),
-        reference=arena.array("book_reference", rows, records.REFERENCE),
-        levels=arena.array("book_levels", (len(LEVELS), rows), np.float64),
-        baseline=arena.array("baseline", (BASELINE_MINUTES, rows), np.float32),
-        lists=arena.array("book_lists", MAX_LISTS, np.int64),
-    )
-    book.levels.fill(np.nan)
-    book.baseline.fill(np.nan)
-    return book
-
-
 def _indicators(arena: Arena, sizes: Sizes, columns: Columns) -> IndicatorTable:
     rows = sizes.rows
     table = IndicatorTable(
@@ -336,24 +276,6 @@ def _indicators(arena: Arena, sizes: Sizes, columns: Columns) -> IndicatorTable:
         changed=arena.array("indicator_changed", (2, rows), np.int64),
     )
     table.values.fill(np.nan)
-    return table
-
-
-def _frames(arena: Arena, sizes: Sizes) -> TimeframeTable:
-    rows, count = sizes.rows, len(timeframes(bool(sizes.regular_timeframes)))
-    table = TimeframeTable(
-        closes=arena.array("frame_closes", (count, KEPT_CLOSES, rows), np.float64),
-        ranges=arena.array("frame_ranges", (count, 3, KEPT_RANGES, rows), np.float64),
-        marks=arena.array("frame_marks", (2, count, rows), np.int64),
-        ops=arena.array("frame_ops", (2, count, rows), np.uint8),
-        op_words=arena.array("frame_op_words", (2, 1 + count), np.int64),
-        minute_high=arena.array("frame_minute_high", (sizes.minutes, rows), np.float64),
-        minute_low=arena.array("frame_minute_low", (sizes.minutes, rows), np.float64),
-        minute_stamp=arena.array("frame_minute_stamp", sizes.minutes, np.int64),
-    )
-    table.minute_high.fill(np.nan)
-    table.minute_low.fill(np.nan)
-    table.minute_stamp.fill(-1)
     return table
 
 
@@ -408,7 +330,7 @@ def allocate(arena: Arena, sizes: Sizes, columns: Columns) -> EngineTables:
         cell=cell,
         history=_histories(arena, sizes),
         indicators=_indicators(arena, sizes, columns),
-        frames=_frames(arena, sizes),
+        frames=make_frames(arena, sizes),
         scan=_scan(arena, sizes, columns),
         kept_back=arena.array("kept_back", (sizes.max_rules, KEPT_WORDS), np.int64),
         lanes=[Lane.create(arena, f"lane{w}", sizes.lane_slots) for w in range(sizes.workers)],
@@ -416,7 +338,7 @@ def allocate(arena: Arena, sizes: Sizes, columns: Columns) -> EngineTables:
         names=Names.create(arena, "names", rows),
         feed_names=[Names.create(arena, f"feed_names{f}", rows) for f in range(sizes.feeds)],
         reference=arena.array("reference", rows, records.REFERENCE),
-        book=_book(arena, rows),
+        book=make_book(arena, rows),
         closes=arena.array("closes", rows, records.CLOSE),
         session=arena.array("session", 1, records.SESSION),
     )
@@ -424,13 +346,11 @@ def allocate(arena: Arena, sizes: Sizes, columns: Columns) -> EngineTables:
 
 __all__ = [
     "WORD_STRIDE",
-    "BookTable",
     "CellTable",
     "Columns",
     "EngineTables",
     "Histories",
     "IndicatorTable",
     "ScanTable",
-    "TimeframeTable",
     "allocate",
 ]

@@ -18,13 +18,8 @@ from engine.domain.family import (
     F_WINDOW_S,
     timeframes,
 )
-from engine.domain.tables import (
-    OP_BOTH,
-    OP_MANY,
-    OP_NONE,
-    EngineTables,
-    IndicatorTable,
-)
+from engine.domain.frame_table import OP_BOTH, OP_MANY, OP_NONE
+from engine.domain.tables import EngineTables, IndicatorTable
 from engine.families.plan import NOTHING, Chosen, admission_order, filled_a_cycle
 from engine.families.step_nb import (
     Frame,

@@ -20,7 +20,8 @@ from engine.domain.family import (
     KEPT_RANGES,
     LOW,
 )
-from engine.domain.tables import MARK_SHIFT, STATE_PLANES
+from engine.domain.frame_table import MARK_SHIFT
+from engine.domain.tables import STATE_PLANES
 from engine.families.recursive_nb import (
     adx_nb,
     atr_nb,

@@ -16,7 +16,8 @@ from engine.domain.family import (
     TIMEFRAME_MINUTES,
     timeframes,
 )
-from engine.domain.tables import MARK_SHIFT, EngineTables
+from engine.domain.frame_table import MARK_SHIFT
+from engine.domain.tables import EngineTables
 from engine.indicators.timeframes_nb import close_minute_nb, minute_extremes_nb, take_events_nb
 
 _LONGEST = max(TIMEFRAME_MINUTES)

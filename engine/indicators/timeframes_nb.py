@@ -5,6 +5,15 @@ import numpy as np
 from numba import njit
 
 from engine.domain.family import HIGH, KEPT_CLOSES, KEPT_RANGES, LOW
+from engine.domain.frame_table import (
+    MARK_BUCKET,
+    MARK_SHIFT,
+    OP_BOTH,
+    OP_MANY,
+    OP_NEW,
+    OP_NONE,
+    OP_REVISED,
+)
 from engine.domain.records import (
     B_CLOSE,
     B_HIGH,
@@ -13,15 +22,6 @@ from engine.domain.records import (
     B_VOLUME,
     E_BAR,
     E_SYM,
-)
-from engine.domain.tables import (
-    MARK_BUCKET,
-    MARK_SHIFT,
-    OP_BOTH,
-    OP_MANY,
-    OP_NEW,
-    OP_NONE,
-    OP_REVISED,
 )
 
 TILE = 256

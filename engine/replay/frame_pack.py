@@ -3,7 +3,7 @@
 import numpy as np
 
 from engine.domain.family import KEPT_CLOSES, KEPT_RANGES
-from engine.domain.tables import MARK_SHIFT
+from engine.domain.frame_table import MARK_SHIFT
 
 Arrays = dict[str, np.ndarray]
 

@@ -11,8 +11,9 @@ import numpy as np
 from engine.bars.overload import Stride
 from engine.bars.stage import BarsStage
 from engine.domain import records
+from engine.domain.frame_table import OP_NEW
 from engine.domain.sizes import Sizes
-from engine.domain.tables import OP_NEW, EngineTables, allocate
+from engine.domain.tables import EngineTables, allocate
 from engine.feeds import warm as feeds
 from engine.indicators.stage import IndicatorsStage
 from engine.replay.builder import columns

@@ -5,7 +5,8 @@ import random
 import numpy as np
 import pytest
 
-from engine.domain.tables import OP_BOTH, OP_MANY, OP_NEW, OP_REVISED, EngineTables
+from engine.domain.frame_table import OP_BOTH, OP_MANY, OP_NEW, OP_REVISED
+from engine.domain.tables import EngineTables
 from engine.families.plan import admission_order, filled_a_cycle
 from engine.families.stage import Families
 from engine.metrics.registry import COLUMNS

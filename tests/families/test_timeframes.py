@@ -7,7 +7,7 @@ import pytest
 
 from engine.domain import records
 from engine.domain.family import KEPT_CLOSES, KEPT_RANGES, timeframes
-from engine.domain.tables import MARK_BUCKET, MARK_SHIFT
+from engine.domain.frame_table import MARK_BUCKET, MARK_SHIFT
 from tests.families.oracle import PlainBars
 from tests.families.player import FIRST_MINUTE, MINUTE_NS, FamilyPlayer
 

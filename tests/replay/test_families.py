@@ -9,7 +9,7 @@ import numpy as np
 
 from engine.domain import records
 from engine.domain.family import KEPT_CLOSES, KEPT_RANGES, timeframes
-from engine.domain.tables import MARK_SHIFT
+from engine.domain.frame_table import MARK_SHIFT
 from engine.metrics.registry import COLUMNS
 from engine.replay.builder import Builder
 from engine.replay.carry import begin_date
