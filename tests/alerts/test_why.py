@@ -15,13 +15,24 @@ from engine.alerts.sight import Sight
 from engine.alerts.standing import Met
 from engine.alerts.why import CONDITIONS, Part, Why, explain_standing, remembered_of, trees_of
 from engine.domain.session_clock import day_time
+from engine.rules.captures import RESULTS
 from engine.rules.evaluator import Moment as When
 from engine.rules.format import format_tree
 from engine.rules.interpret import Moment, truth
 from engine.rules.model import Rule
 from engine.rules.normal import denied, normal_form
 from engine.rules.probe import Cycle, Probe
-from engine.rules.tree import And, Breadth, Cond, CrossSection, Not, Or, children, walk
+from engine.rules.tree import (
+    And,
+    Breadth,
+    Cond,
+    Crosses,
+    CrossSection,
+    Not,
+    Or,
+    children,
+    walk,
+)
 from tests.rules.machine import SESSIONS, WEEKDAYS, halves
 from tests.rules.machine import Symbol as Memories
 from tests.rules.randomly import Trees
@@ -152,7 +163,7 @@ class Play:
         self.compare(plain, rule, truths, seen, exact=False)
         if (rule.id, ticker) in alerts:
             alert = alerts[rule.id, ticker]
-            assert as_alert(plain) == alert["explain"]
+            compare_alert(rule, as_alert(plain), alert["explain"])
             assert msgspec.to_builtins(plain)["values"] == alert["values"]
         probe = self.probe(looker, rule, ticker)
         probe.step(n, self.watched(looker.symbol))
@@ -258,6 +269,22 @@ def every_part(parts: list[Part]) -> Any:
         yield part
         if part.parts is not msgspec.UNSET:
             yield from every_part(part.parts)
+
+
+def compare_alert(
+    rule: Rule, told: list[dict[str, Any]], alert: list[dict[str, Any]]
+) -> None:
+    """The same, but an alert carries no number of the past from below a cross."""
+    crosses = [cond for cond in walk(rule.condition) if isinstance(cond, Crosses)]
+    deep = {
+        format_tree(cond) for cond in crosses
+        if any(isinstance(node, RESULTS) for side in (cond.left, cond.right) for node in walk(side))
+    }  # fmt: skip
+    for one, other in zip(told, alert, strict=True):
+        for side in ("left", "right"):
+            if one["text"] in deep and other[side] is None:
+                one[side] = None
+    assert told == alert
 
 
 def as_alert(why: Why) -> list[dict[str, Any]]:
