@@ -166,12 +166,6 @@ def count(histogram: np.ndarray) -> int:
     return int(histogram[:BUCKETS].sum())
 
 
-def mean_ns(histogram: np.ndarray) -> float:
-    """Mean latency in ns; NaN when nothing was recorded."""
-    recorded = count(histogram)
-    return float(histogram[SUM]) / recorded if recorded else float("nan")
-
-
 def quantile(histogram: np.ndarray, q: float) -> float:
     """Latency in ns that a share q (0..1) does not exceed: the upper edge of its bucket, at most
     12.5 % too high and never above the maximum; NaN when nothing was recorded."""

@@ -228,6 +228,23 @@ def test_a_symbol_has_every_metric_by_name_with_null_for_unknown() -> None:
     serve(market, scenario)
 
 
+def test_a_symbol_is_found_in_other_letters_only_where_one_can_be_meant() -> None:
+    market = Market(("AIG", "BRK.A", "BRKpA", "BRKPA"), (49.0, 1.0, 2.0, 3.0))
+    market.history()
+    market.step()
+
+    async def scenario(front: RunningFront) -> None:
+        for asked, found in (("aig", "AIG"), ("Brk.a", "BRK.A"), ("BRKpA", "BRKpA")):
+            status, document = await front.get(f"/api/v1/symbols/{asked}?bars=0")
+            assert (status, document["symbol"]) == (200, found)
+            assert document["metrics"]["last"] == market.last[market.tickers.index(found)]
+        for asked in ("brkpa", "ai", "a\u0131g"):
+            status, document = await front.get(f"/api/v1/symbols/{asked}")
+            assert (status, repr(asked) in document["detail"]) == (404, True)
+
+    serve(market, scenario)
+
+
 def test_trades_that_nobody_counted_are_null() -> None:
     market = warm_market()
     market.tables.cell.rows[market.n % 4, 1]["approx"] |= APPROX_TRADES
