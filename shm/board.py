@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from shm.arena import Arena
-from shm.board_nb import BUCKETS, HISTOGRAM_WORDS, MAX, SUB, SUM, record_nb, record_since_nb
+from shm.board_nb import BUCKETS, HISTOGRAM_WORDS, MAX, SUB, record_nb, record_since_nb
 from shm.errors import BoardError
 from shm.fences import read_word, write_word
 

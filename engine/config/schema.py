@@ -6,7 +6,12 @@ import msgspec
 from msgspec import Meta
 
 from engine.config.schema_rules import RulesSection
-from engine.config.schema_running import LogSection, SupervisorSection, TapeSection
+from engine.config.schema_running import (
+    AlertsSection,
+    LogSection,
+    SupervisorSection,
+    TapeSection,
+)
 from engine.config.schema_web import WebSection
 
 
@@ -186,6 +191,15 @@ class BarsSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_on
             extra={"power_of_two": True},
         ),
     ] = 1 << 19
+    keep_days: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=36_500,
+            description="Days, from a bar's own minute on, after which stored bars are removed, "
+            "those of the open stream apart; 0: never.",
+        ),
+    ] = 90
 
 
 _CLOCK = r"^([01]\d|2[0-3]):[0-5]\d\Z"
@@ -259,6 +273,7 @@ class Config(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     clock: ClockSection = ClockSection()
     rules: RulesSection = RulesSection()
     tape: TapeSection = TapeSection()
+    alerts: AlertsSection = AlertsSection()
     web: WebSection = WebSection()
     log: LogSection = LogSection()
     supervisor: SupervisorSection = SupervisorSection()
