@@ -7,10 +7,26 @@ from pathlib import Path
 
 import pytest
 
+from engine.alerts.kept_back import KeptBack
 from engine.config.schema import Config, RulesSection
 from engine.domain.records import APPROX_TRADES, DECISION_UNRECORDED, FLAG_TYPICAL
+from engine.domain.tables import (
+    HELD_CAPPED,
+    HELD_COOLING,
+    HELD_DISARMED,
+    HELD_FIRED,
+    HELD_ONCE,
+    HELD_ROOM,
+)
+from engine.rules.compiler import compile_rules
+from engine.rules.counts import REASONS
+from engine.rules.limits import limits_of
+from engine.rules.pack import pack
+from engine.rules.publish import publish
+from engine.rules.validate import read_rule
 from engine.storage.errors import StoreError
 from ipc.line import Line, State
+from tests.rules.test_library import document
 from tests.web.front import RunningFront, serve, warm_market
 from tests.web.market import MINUTE, SECOND, Market
 from web.middlewares import SECURITY_HEADERS
@@ -278,6 +294,38 @@ def test_the_catalogue_explains_every_metric() -> None:
 
 
 RULE = '[{"id":"r1","name":"Up","conditions":[{"metric":"chg_1m_pct","op":">","value":0.5}]}]'
+
+
+def test_what_rules_fired_and_what_was_held_back_is_told_by_rule_and_in_total() -> None:
+    market = warm_market()
+    compiled = compile_rules(
+        [read_rule(document(rule_id), limits_of(Config())) for rule_id in ("a", "b")]
+    )
+    publish(market.tables, 1, pack(compiled))
+    market.tables.cell.heads[market.n % 4]["rules_version"] = 1
+    held = market.tables.scan.held[market.n & 1, 0]
+    held[0, [HELD_FIRED, HELD_CAPPED, HELD_COOLING]] = 9, 2, 40
+    held[1, [HELD_FIRED, HELD_ROOM, HELD_ONCE, HELD_DISARMED]] = 3, 4, 5, 6
+    held[2] = 1000  # a row of rules that are gone
+    KeptBack(market.tables.kept_back).add(market.n, compiled.rule_uid, {0: 1}, {0: 3, 1: 1})
+
+    async def scenario(front: RunningFront) -> None:
+        status, told = await front.get("/api/v1/rules/counts")
+        assert (status, told["version"], told["n"]) == (200, 1, market.n)
+        first, second = told["data"]
+        assert (first["id"], first["fired"], second["id"], second["fired"]) == ("a", 9, "b", 3)
+        assert first["held_back"] == {
+            "once_per_session": 0, "rearm": 0, "cooldown": 40, "no_room": 0, "max_per_min": 1,
+            "max_alerts_per_cycle": 5,
+        }  # fmt: skip
+        assert [second["held_back"][reason] for reason in REASONS] == [5, 6, 0, 4, 0, 1]
+        async with front.session.get(front.url + "/metrics") as answer:
+            text = await answer.text()
+        assert "\nrule_firings 12.0\n" in text
+        for reason, total in zip(REASONS, (5, 6, 40, 4, 1, 6), strict=True):
+            assert f'\nrule_firings_held_back{{reason="{reason}"}} {total}.0\n' in text
+
+    serve(market, scenario)
 
 
 def test_reload_publishes_a_version_that_the_rules_list_shows(tmp_path: Path) -> None:
