@@ -3,6 +3,7 @@
 import ctypes
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
@@ -70,13 +71,30 @@ def set_name(name: str) -> None:
 
 
 def drop_code(library: str) -> None:
-    """Give back the memory of a library's code that is not needed for now.
+    """Give back the memory of a library's code and constants that are not needed for now.
 
-    library: part of the path of its file. Its executable pages are as the file has them, so that
-    they come back from there when the code runs again.
+    library: part of the path of its file. Only mappings are dropped that are as the file has them
+    (what the loader has relocated is not), so that they come back from there when they are needed.
     """
-    for line in Path("/proc/self/maps").read_text(encoding="utf-8").splitlines():
-        span, mode, *rest = line.split(maxsplit=5)
-        if mode == "r-xp" and library in rest[-1]:
-            start, end = (int(part, 16) for part in span.split("-"))
-            _LIBC.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), _MADV_DONTNEED)
+    for start, end in _untouched(library):
+        _LIBC.madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), _MADV_DONTNEED)
+
+
+def trim_heap() -> None:
+    """Give back what the C library keeps of freed memory; nothing where it has no such call."""
+    trim = getattr(_LIBC, "malloc_trim", None)
+    if trim is not None:
+        trim(ctypes.c_size_t(0))
+
+
+def _untouched(library: str) -> Iterator[tuple[int, int]]:
+    """(start, end) of the read-only mappings of a library without a page of their own."""
+    span = ""
+    for line in Path("/proc/self/smaps").read_text(encoding="utf-8").splitlines():
+        first, *rest = line.split(maxsplit=5)
+        if not first.endswith(":"):
+            ours = library in rest[-1] and "w" not in rest[0]
+            span = first if ours else ""
+        elif span and first == "Anonymous:" and rest[0] == "0":
+            start, end = span.split("-")
+            yield int(start, 16), int(end, 16)

@@ -192,4 +192,5 @@ def warm(report: Callable[[str], None], *, simulator: bool = True) -> None:
     harness.run_ticks([_ticks()], _START_NS + _CYCLES * _INTERVAL_NS)
     del tables, harness
     gc.collect()  # what is left when the roles are forked stays in all of them
+    process.trim_heap()
     process.drop_code("libllvmlite")  # 30 MB that nobody runs while nothing is compiled
