@@ -7,13 +7,16 @@ import os
 import re
 import signal
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
 
 from engine.rules.counts import REASONS
+from engine.storage.sqlite import SqliteAlertStore, SqliteBarStore
 from tests.engine.commands import ask, events, front_port, told, until
 from tests.kills.rig import Rig, rig
+from tests.storage.samples import alert, bar
 
 ANYTHING = {
     "id": "anything",
@@ -39,6 +42,15 @@ def versions_fired(engine: Rig) -> set[int]:
     """Versions of the rule that alerts name."""
     alerts = [json.loads(alert) for alert in engine.alerts()]
     return {alert["rule_version"] for alert in alerts if alert["rule_id"] == "anything"}
+
+
+def leave_behind(engine: Rig) -> None:
+    """Alerts and bars that an earlier stream left long ago."""
+    engine.data_dir.mkdir(parents=True)
+    with closing(SqliteAlertStore(engine.data_dir / "alerts.db")) as alerts:
+        alerts.append([alert(i, stream_id="long ago", stored_ns=i) for i in range(30)])
+    with closing(SqliteBarStore(engine.data_dir / "bars.db")) as bars:
+        bars.upsert([bar(m, stream_id="long ago") for m in range(20)])
 
 
 def change_rules(engine: Rig, seen: Seen) -> None:
@@ -73,6 +85,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
     """One engine, changed, stopped, changed while it is down, started again."""
     found = Seen()
     with rig(tmp_path_factory.mktemp("rules"), "rules", speed=20.0, end="") as engine:
+        leave_behind(engine)
         engine.start()
         change_rules(engine, found)
         assert engine.process is not None
@@ -86,6 +99,12 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
         found.started = events(engine, "rules_renewed")
         found.relisted = json.loads(told(engine, "rules", "list", "--json").stdout)
     yield found
+
+
+def test_what_was_kept_too_long_is_gone_after_the_start_and_counted(seen: Seen) -> None:
+    telemetry = seen.answers[1]
+    assert '\nalerts_pruned_total{role="alerts"} 30.0\n' in telemetry
+    assert '\nbars_pruned_total{role="recorder"} 20.0\n' in telemetry
 
 
 def test_a_created_rule_fires_and_says_its_version(seen: Seen) -> None:
