@@ -25,7 +25,7 @@ def running_counts(config: Config) -> dict[str, RuleCount] | None:
         counts = CountsReader.attached(lambda name: attach(engine, name)).read()
     except (ShmError, RuleError):
         return None
-    return None if counts is None else {one.rule_id: one for one in counts.rules}
+    return None if counts is None else {one.rule_id: one for one in counts.rules()}
 
 
 def held_back(held: Mapping[str, int]) -> str:

@@ -12,7 +12,6 @@ from engine.domain.tables import (
     HELD_FIRED,
     HELD_ONCE,
     HELD_ROOM,
-    HELD_WORDS,
     KEPT_CAPPED,
     KEPT_LIMITED,
     KEPT_UID,
@@ -28,7 +27,9 @@ from shm.words import WORD_STRIDE
 REASONS = (
     "once_per_session", "rearm", "cooldown", "no_room", "max_per_min", "max_alerts_per_cycle",
 )  # fmt: skip
+_FIRED = "fired"
 _OF_SCAN = {
+    _FIRED: HELD_FIRED,
     "once_per_session": HELD_ONCE, "rearm": HELD_DISARMED, "cooldown": HELD_COOLING,
     "no_room": HELD_ROOM, "max_alerts_per_cycle": HELD_CAPPED,
 }  # fmt: skip
@@ -48,16 +49,27 @@ class RuleCount:
 
 @dataclasses.dataclass(frozen=True)
 class Counts:
-    """Counts as of about cycle n, for the rules of a version, sorted as they are there."""
+    """Counts as of about cycle n, for the R rules of a version, sorted as they are there.
+
+    table: int64[R, 1 + REASONS]: fired, then held back by reason.
+    """
 
     n: int
     version: int
-    rules: tuple[RuleCount, ...]
+    ids: tuple[str, ...]
+    table: np.ndarray
+
+    def rules(self) -> tuple[RuleCount, ...]:
+        """Rule by rule."""
+        return tuple(
+            RuleCount(rule_id, fired, dict(zip(REASONS, held_back, strict=True)))
+            for rule_id, (fired, *held_back) in zip(self.ids, self.table.tolist(), strict=True)
+        )
 
     def totals(self) -> tuple[int, dict[str, int]]:
         """Firings and what was held back by reason, of all rules in force."""
-        held = {reason: sum(one.held_back[reason] for one in self.rules) for reason in REASONS}
-        return sum(one.fired for one in self.rules), held
+        fired, *held_back = self.table.sum(axis=0).tolist()
+        return fired, dict(zip(REASONS, held_back, strict=True))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,18 +125,12 @@ class CountsReader:
                 return None
             parts.append(part)
         newest = max((known for _, known, _ in parts), key=lambda known: known.version)
-        place = {uid: at for at, uid in enumerate(newest.uids.tolist())}
-        counts = np.zeros((len(place), HELD_WORDS), np.int64)
+        counts = np.zeros((len(newest.ids), 1 + len(REASONS)), np.int64)
         for _, known, held in parts:
-            for uid, row in zip(known.uids.tolist(), held, strict=True):
-                if uid in place:
-                    counts[place[uid]] += row
-        passed = {int(row[KEPT_UID]): row for row in self._kept_back.copy() if row[KEPT_UID]}
-        rules = tuple(
-            _count(rule_id, row, passed.get(uid))
-            for rule_id, uid, row in zip(newest.ids, newest.uids.tolist(), counts, strict=True)
-        )
-        return Counts(min(n for n, _, _ in parts), newest.version, rules)
+            _add(counts, newest.uids, known.uids, held, _OF_SCAN)
+        kept = self._kept_back.copy()
+        _add(counts, newest.uids, kept[:, KEPT_UID], kept, _OF_ALERTS)
+        return Counts(min(n for n, _, _ in parts), newest.version, newest.ids, counts)
 
     def _worker(self, worker: int) -> tuple[int, _Known, np.ndarray] | None:
         """Cycle, its rules and int64[R, HELD_WORDS] of one worker. While its word says n it writes
@@ -155,11 +161,11 @@ class CountsReader:
         return made
 
 
-def _count(rule_id: str, held: np.ndarray, passed: np.ndarray | None) -> RuleCount:
-    counts = dict.fromkeys(REASONS, 0)
-    for reason, word in _OF_SCAN.items():
-        counts[reason] += int(held[word])
-    if passed is not None:
-        for reason, word in _OF_ALERTS.items():
-            counts[reason] += int(passed[word])
-    return RuleCount(rule_id, int(held[HELD_FIRED]), counts)
+def _add(
+    counts: np.ndarray, uids: np.ndarray, of: np.ndarray, words: np.ndarray, columns: dict[str, int]
+) -> None:
+    """Add the words of rules with uids `of` to the counts of rules with `uids`, int64[R, 1 +
+    REASONS]; those of other rules count for nothing."""
+    _, to, at = np.intersect1d(uids, of, assume_unique=False, return_indices=True)
+    for what, word in columns.items():
+        counts[to, 0 if what == _FIRED else 1 + REASONS.index(what)] += words[at, word]

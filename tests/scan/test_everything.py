@@ -134,12 +134,12 @@ def compare_counts(world: World, model: Model, rules: list[Rule]) -> None:
     read = CountsReader.of(world.tables).read()
     assert read is not None and read.n == world.n
     expected = [model.held.get(rule_id, {}) for rule_id in sorted(rule.id for rule in rules)]
-    assert [one.rule_id for one in read.rules] == sorted(rule.id for rule in rules)
-    assert [one.fired for one in read.rules] == [one.get("fired", 0) for one in expected]
+    assert [one.rule_id for one in read.rules()] == sorted(rule.id for rule in rules)
+    assert [one.fired for one in read.rules()] == [one.get("fired", 0) for one in expected]
     for reason, what in (
         ("cooldown", "cooling"), ("once_per_session", "once"), ("rearm", "disarmed")
     ):  # fmt: skip
-        found = [one.held_back[reason] for one in read.rules]
+        found = [one.held_back[reason] for one in read.rules()]
         assert found == [one.get(what, 0) for one in expected], reason
 
 

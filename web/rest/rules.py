@@ -28,7 +28,8 @@ async def count_rules(request: web.Request) -> web.Response:
     decode_query(request.query, NoQuery)
     counts = read_counts(request.app[STATE])
     data = [
-        {"id": one.rule_id, "fired": one.fired, "held_back": one.held_back} for one in counts.rules
+        {"id": one.rule_id, "fired": one.fired, "held_back": one.held_back}
+        for one in counts.rules()
     ]
     return json_response(
         {"data": data, "version": counts.version, "n": counts.n, "next_cursor": None}
