@@ -64,8 +64,3 @@ def holder(data_dir: Path) -> int | None:
     if not held:
         return None
     return int(text) if text.isdecimal() else 0
-
-
-def is_locked(data_dir: Path) -> bool:
-    """True while an engine holds the directory."""
-    return holder(data_dir) is not None

@@ -31,11 +31,6 @@ class Wakeups:
         """Wake the role; costs one system call, never blocks. KeyError: no such role."""
         self._write(self._fds[key])
 
-    def notify_all(self) -> None:
-        """Wake every role."""
-        for fd in self._fds.values():
-            self._write(fd)
-
     @staticmethod
     def _write(fd: int) -> None:
         try:

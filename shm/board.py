@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from shm.arena import Arena
-from shm.board_nb import BUCKETS, HISTOGRAM_WORDS, MAX, SUB, SUM, record_nb, record_since_nb
+from shm.board_nb import BUCKETS, HISTOGRAM_WORDS, MAX, SUB, record_nb, record_since_nb
 from shm.errors import BoardError
 from shm.fences import read_word, write_word
 
@@ -164,12 +164,6 @@ def merge(histograms: Sequence[np.ndarray]) -> np.ndarray:
 def count(histogram: np.ndarray) -> int:
     """How many latencies were recorded."""
     return int(histogram[:BUCKETS].sum())
-
-
-def mean_ns(histogram: np.ndarray) -> float:
-    """Mean latency in ns; NaN when nothing was recorded."""
-    recorded = count(histogram)
-    return float(histogram[SUM]) / recorded if recorded else float("nan")
 
 
 def quantile(histogram: np.ndarray, q: float) -> float:

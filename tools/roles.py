@@ -201,7 +201,9 @@ def run_engine(config: Config, arguments: Sequence[str] = (), no_switch: str = "
         answer = errand.run(
             "preparing the stream",
             lambda: msgspec.to_builtins(
-                prepare.prepare(config, memory.tables, data_dir, compiled, log)
+                prepare.prepare(
+                    config, memory.tables, data_dir, compiled, log, board=memory.board
+                )
             ),
             PREPARE_TIMEOUT_S,
         )

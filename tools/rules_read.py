@@ -1,6 +1,6 @@
 """The commands of `tapescan rules` that change nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from engine.config.schema import Config
 from engine.families.progress import WARMING
 from engine.metrics.registry import UnknownMetric, resolve
 from engine.rules.compiler import compile_rules
+from engine.rules.counts import RuleCount
 from engine.rules.difference import difference
 from engine.rules.errors import RuleError
 from engine.rules.export import Format, document_text, export_rules, text_of
@@ -26,6 +27,7 @@ from ipc.policy import EXIT_BAD_CONFIG, EXIT_OK
 from tools.families_read import FamiliesReader
 from tools.options import config_option, load_config
 from tools.rule_changes import reading
+from tools.rule_counts import held_back, running_counts
 
 json_option = click.option("--json", "as_json", is_flag=True, help="As JSON.")
 format_option = click.option(
@@ -34,9 +36,13 @@ format_option = click.option(
 )
 
 
-def record(version: RuleVersion) -> dict[str, Any]:
-    """A version as JSON shows it."""
-    return {
+def record(
+    version: RuleVersion, counts: Mapping[str, RuleCount] | None = None
+) -> dict[str, Any]:
+    """A version as JSON shows it; counts: of the rules in force, if an engine runs."""
+    count = None if counts is None else counts.get(version.rule_id)
+    counted = {} if count is None else {"fired": count.fired, "held_back": count.held_back}
+    return counted | {
         "id": version.rule_id,
         "version": version.version,
         "action": version.action,
@@ -72,20 +78,35 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 @json_option
 @config_option
 def list_(deleted: bool, as_json: bool, config_path: str | None) -> None:
-    """Print the stored rules."""
+    """Print the stored rules.
+
+    While an engine runs also how often each fired for a symbol and what was held back, and why,
+    since the stream began or the rule came.
+    """
     config = load_config(config_path, check_files=False).config
     with reading(config) as reader:
         found = [one for one in reader.newest() if one.deleted == deleted]
+    counts = None if deleted else running_counts(config)
     if as_json:
-        say_json([record(one) for one in found])
+        say_json([record(one, counts) for one in found])
         return
     rows = []
     for one in found:
         document = plain(one)
         state = "deleted" if deleted else "on" if document["enabled"] else "off"
         name = document["name"]
-        rows.append((one.rule_id, str(one.version), state, one.owner, moment(one.at_ns), name))
-    table(("ID", "VERSION", "STATE", "OWNER", "CHANGED", "NAME"), rows)
+        row = (one.rule_id, str(one.version), state, one.owner, moment(one.at_ns))
+        rows.append((*row, *_counted(one.rule_id, counts), name))
+    head = ("ID", "VERSION", "STATE", "OWNER", "CHANGED")
+    table((*head, *(() if counts is None else ("FIRED", "HELD BACK")), "NAME"), rows)
+
+
+def _counted(rule_id: str, counts: Mapping[str, RuleCount] | None) -> tuple[str, ...]:
+    """Cells of a table: what a rule fired and what was held back; none when no engine runs."""
+    if counts is None:
+        return ()
+    count = counts.get(rule_id)
+    return ("-", "-") if count is None else (str(count.fired), held_back(count.held_back))
 
 
 @click.command()
@@ -97,15 +118,23 @@ def list_(deleted: bool, as_json: bool, config_path: str | None) -> None:
 def show(
     rule_id: str, version: int | None, form: Format, as_json: bool, config_path: str | None
 ) -> None:
-    """Print a rule as its author wrote it; with --json also who made the version, and when."""
+    """Print a rule as its author wrote it; with --json also who made the version, and when.
+
+    While an engine runs YAML ends with a comment, and --json has it too: how often the rule fired
+    and what was held back, since the stream began or the rule came.
+    """
     config = load_config(config_path, check_files=False).config
     with reading(config) as reader:
         found = find(reader, rule_id, version)
     families = _families(config, found)
+    counts = running_counts(config) if version is None else None
     if as_json:
-        say_json(record(found) | {"families": families})
+        say_json(record(found, counts) | {"families": families})
         return
     click.echo(text_of(found, form), nl=False)
+    if form == "yaml" and counts is not None and rule_id in counts:
+        fired, held = _counted(rule_id, counts)
+        click.echo(f"# fired: {fired}; held back: {held}")
     if form == "yaml":
         for one in families:
             warming = one["state"] == WARMING

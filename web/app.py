@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from aiohttp import web
 
+from engine.rules.counts import CountsReader
 from web import middlewares, static_files
 from web.app_state import STATE, AppState
 from web.deps import KEY, Deps, Front, closed_reason
@@ -25,7 +26,9 @@ def make_app(deps: Deps) -> web.Application:
     front = Front(deps, executor, lookout, closed_reason=closed_reason(deps.host, deps.auth))
     front.answer_to(deps.host, deps.port)
     app[KEY] = front
-    app[STATE] = AppState(front, SymbolDirectory(deps.tables), FamilyView(deps.tables))
+    app[STATE] = AppState(
+        front, SymbolDirectory(deps.tables), FamilyView(deps.tables), CountsReader.of(deps.tables)
+    )
     app[static_files.FILES] = static_files.load()
     for route in ROUTES:
         if route.method == "GET":

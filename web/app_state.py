@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from engine.rules.counts import CountsReader
 from web.deps import Front
 from web.families import FamilyView
 from web.pace import Pace
@@ -21,6 +22,7 @@ class AppState:
     front: Front
     directory: SymbolDirectory
     families: FamilyView
+    counts: CountsReader
     pace: Pace = dataclasses.field(default_factory=Pace)
     connections: set["Connection"] = dataclasses.field(default_factory=set)
 

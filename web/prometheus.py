@@ -12,9 +12,13 @@ from prometheus_client.core import (
 )
 
 from ipc.telemetry import SERIES, Series
+from shm.errors import ShmError
 from web.app_state import STATE, AppState
 from web.deps import Telemetry
 from web.health import Health, look
+from web.problems import Problem
+from web.reading import TornError
+from web.rest.rules import read_counts
 from web.rest.status import REFUSALS, ring_depths
 from web.schemas import NoQuery, decode_query
 
@@ -42,6 +46,7 @@ class BoardCollector:
             elif series.name not in OWN:
                 yield _plain(series, health.telemetry)
         yield from _engine(self._state, health)
+        yield from _rules(self._state)
         yield from _roles(health.telemetry)
         requests = CounterMetricFamily(
             "http_requests", "Answered HTTP requests.", labels=("method", "route", "status")
@@ -95,6 +100,21 @@ def _engine(state: AppState, health: Health) -> Iterator[Metric]:
         refusals.add_metric((name,), int(head[name]))
     yield refusals
     yield GaugeMetricFamily("engine_degraded", "1 while degraded.", float(bool(health.degraded)))
+
+
+def _rules(state: AppState) -> Iterator[Metric]:
+    """Totals over the rules in force: gauges, because they fall when a rule goes."""
+    try:
+        fired, held = read_counts(state).totals()
+    except (TornError, Problem, ShmError):
+        return  # the next look has them
+    yield GaugeMetricFamily("rule_firings", "Firings of the rules in force.", fired)
+    back = GaugeMetricFamily(
+        "rule_firings_held_back", "True but held back, rules in force.", labels=("reason",)
+    )
+    for reason, count in held.items():
+        back.add_metric((reason,), count)
+    yield back
 
 
 def _roles(telemetry: Telemetry) -> Iterator[Metric]:

@@ -152,6 +152,7 @@ class SymbolDirectory:
         self._names = tables.names
         self._version = -1
         self._by_ticker: dict[str, int] = {}
+        self._by_capitals: dict[str, list[str]] = {}
         self._tickers = np.empty(0, dtype=object)
         self._ids = np.empty(0, np.int64)
 
@@ -161,6 +162,9 @@ class SymbolDirectory:
             return
         found = sorted((ticker, symbol) for symbol, ticker in self._names.all())
         self._by_ticker = dict(found)
+        self._by_capitals = {}
+        for ticker, _ in found:
+            self._by_capitals.setdefault(ticker.upper(), []).append(ticker)
         self._tickers = np.array([ticker for ticker, _ in found], dtype=object)
         self._ids = np.array([symbol for _, symbol in found], np.int64)
         if self._names.version() == version:
@@ -170,6 +174,15 @@ class SymbolDirectory:
         """Symbol id of a ticker, None when it was never admitted."""
         self._refresh()
         return self._by_ticker.get(ticker)
+
+    def spelling(self, text: str) -> str | None:
+        """The ticker that a text means: that ticker, else the only one that differs in small and
+        capital letters alone; None when there is none, or more than one."""
+        self._refresh()
+        if text in self._by_ticker:
+            return text
+        alike = self._by_capitals.get(text.upper(), []) if text.isascii() else []
+        return alike[0] if len(alike) == 1 else None
 
     def ids(self) -> np.ndarray:
         """int64: ids of every admitted symbol, in the order of `tickers`."""

@@ -5,6 +5,7 @@ from errno import ENOSPC
 from engine.alerts.service import AlertService
 from engine.config.running import Running
 from engine.storage.errors import SpoolError, SpoolFullError, StoreError
+from engine.storage.pruning import RUNNING_ALERTS, Pruner
 from engine.storage.spool import Spool
 from engine.storage.sqlite import SqliteAlertStore
 from ipc.loop import run_loop
@@ -26,6 +27,8 @@ class Desk:
         self._spool: Spool | None = None
         self._store: SqliteAlertStore | None = None
         self._service: AlertService | None = None
+        keep_days = self._running.config.alerts.keep_days
+        self._pruner = Pruner(keep_days, self._running.stream.stream_id, RUNNING_ALERTS)
         self._again_ns = 0
         self._capped = 0
         workers = range(self._running.tables.sizes.workers)
@@ -46,6 +49,8 @@ class Desk:
                     return False
                 self._service = self._open()
             moved = self._service.step()
+            if not moved and self._service.idle:
+                self._prune()
         except (SpoolError, SpoolFullError, StoreError) as error:
             self._held_up(error)
             return False
@@ -69,6 +74,13 @@ class Desk:
         return AlertService(
             running.tables, running.stream, self._spool, self._store, running.clock
         )
+
+    def _prune(self) -> None:
+        """Remove a few old alerts when nothing else is to do and it is time. Raises StoreError."""
+        assert self._store is not None
+        removed = self._pruner.step(self._store)
+        if removed:
+            self._ctx.telemetry.count("alerts_pruned_total", removed)
 
     def _say_refused(self, errno: int) -> None:
         self._refused = errno

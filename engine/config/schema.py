@@ -7,6 +7,7 @@ from msgspec import Meta
 
 from engine.config.schema_rules import RulesSection
 from engine.config.schema_running import (
+    AlertsSection,
     LogSection,
     OverloadSection,
     SupervisorSection,
@@ -198,6 +199,15 @@ class BarsSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_on
             extra={"power_of_two": True},
         ),
     ] = 1 << 19
+    keep_days: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=36_500,
+            description="Days, from a bar's own minute on, after which stored bars are removed, "
+            "those of the open stream apart; 0: never.",
+        ),
+    ] = 90
 
 
 _CLOCK = r"^([01]\d|2[0-3]):[0-5]\d\Z"
@@ -272,6 +282,7 @@ class Config(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=Tr
     rules: RulesSection = RulesSection()
     overload: OverloadSection = OverloadSection()
     tape: TapeSection = TapeSection()
+    alerts: AlertsSection = AlertsSection()
     web: WebSection = WebSection()
     log: LogSection = LogSection()
     supervisor: SupervisorSection = SupervisorSection()

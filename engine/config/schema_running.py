@@ -25,6 +25,20 @@ class TapeSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_on
     ] = 1200
 
 
+class AlertsSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """The store of alerts."""
+
+    keep_days: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=36_500,
+            description="Days after which stored alerts are removed, those of the open stream "
+            "apart; 0: never.",
+        ),
+    ] = 365
+
+
 class OverloadSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
     """Live only: what is given up first when the machine is too slow for every cycle."""
 

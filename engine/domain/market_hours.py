@@ -71,29 +71,9 @@ def local_ns(date: datetime.date, time: datetime.time) -> int:
 
 def exchange_date(moment_ns: int, roll: datetime.time = OuterTimes.roll) -> datetime.date:
     """The exchange's date at an instant: before the roll (03:50) it is still the day before.
-
-    It may be a day without trading; `day_at` gives the session to run.
-    """
+    It may be a day without trading."""
     local = from_ns(moment_ns)
     return local.date() - _DAY if local.time() < roll else local.date()
-
-
-def day_at(
-    calendar: Sequence[TradingDay], moment_ns: int, roll: datetime.time = OuterTimes.roll
-) -> TradingDay:
-    """The trading day whose stream an instant belongs to: the first whose roll is still to come.
-
-    At a weekend or on a holiday that is the next trading day (everything is OUTSIDE until it
-    starts). Raises CalendarError when the calendar ends before the instant or begins after its
-    date.
-    """
-    date = exchange_date(moment_ns, roll)
-    if not calendar or date < calendar[0].date - datetime.timedelta(days=10):
-        raise CalendarError(f"The calendar does not reach back to {date}.")
-    for day in calendar:
-        if day.date >= date:
-            return day
-    raise CalendarError(f"The calendar ends on {calendar[-1].date}, before {date}.")
 
 
 def day_of(calendar: Sequence[TradingDay], date: datetime.date) -> TradingDay:

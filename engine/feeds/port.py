@@ -22,17 +22,17 @@ class Provider(Protocol):
 
     @property
     def rows_bad(self) -> int:
-        """Rows of the input that could not be read, since the last seek."""
+        """Rows that could not be read, from the beginning of the input on, whatever was sought."""
         ...
 
     @property
     def rows_late(self) -> int:
-        """Rows whose time was behind that of the row before them, since the last seek."""
+        """Rows whose time was behind that of the row before them, counted likewise."""
         ...
 
     @property
     def unknown_conditions(self) -> int:
-        """Trades with a sale condition nobody knows, since the last seek."""
+        """Trades with a sale condition nobody knows, counted likewise."""
         ...
 
     @property

@@ -52,6 +52,7 @@ def main(ctx: RoleContext) -> None:
     at_full_speed = running.config.feed.speed == 0 and not provider.live
     ctx.running()
     ended = refused = False
+    left_out = 0
     while not ctx.should_stop():
         ctx.beat()
         stamps.follow(stage)
@@ -61,7 +62,8 @@ def main(ctx: RoleContext) -> None:
                 ctx.wake.notify("bars")
             ctx.progress(ring.tail())
             ctx.telemetry.set("rows_malformed_total", stage.rows_bad)
-            ctx.telemetry.set("ticks_refused_total", stage.refused + stage.dropped)
+            ctx.telemetry.count("ticks_refused_total", stage.refused + stage.dropped - left_out)
+            left_out = stage.refused + stage.dropped
             if stage.refused and not refused:
                 refused = True
                 ctx.log.warning("refused", reason="more tickers than engine.capacity has room for")

@@ -31,6 +31,7 @@ from engine.replay.open_stream import (
     write_durably,
 )
 from engine.replay.outrun import close_outrun
+from engine.replay.prune import prune_stores
 from engine.replay.repeat import repeated
 from engine.replay.tape import TapeError, TapeReader, TapeWriter, create_tape
 from engine.rules.compiler import CompiledRules, compile_rules
@@ -38,6 +39,8 @@ from engine.rules.pack import pack, unpack
 from engine.rules.publish import publish
 from engine.storage.sqlite import ALERTS_NAME, SqliteAlertStore, SqliteBarStore
 from ipc.logs import Log
+from ipc.telemetry import Telemetry
+from shm.board import Board
 from shm.clock import Clocks
 from shm.engine_clock import EngineClock
 from shm.fences import write_word
@@ -53,9 +56,10 @@ def prepare(
     compiled: CompiledRules,
     log: Log,
     clocks: Clocks = KERNEL_CLOCKS,
+    board: Board | None = None,
 ) -> StreamInfo:
-    """Fill the tables so that the roles can start, and start engine time. Raises EngineError when
-    no stream can be begun."""
+    """Fill the tables so that the roles can start, and start engine time; board: where what is
+    removed from the stores is counted. Raises EngineError when no stream can be begun."""
     now_ns = clocks.realtime_ns()
     found = _resumable(config, data_dir, now_ns, log)
     if found is not None:
@@ -63,6 +67,10 @@ def prepare(
         _renew_rules(tables, compiled, log)
     else:
         stream = _begin(config, tables, data_dir, compiled, now_ns, log)
+    removed = prune_stores(config, data_dir, stream.stream_id, now_ns, log)
+    if board is not None:
+        Telemetry(board, "alerts").count("alerts_pruned_total", removed["alerts"])
+        Telemetry(board, "recorder").count("bars_pruned_total", removed["bars"])
     EngineClock(tables.clock, clocks).start()
     return stream
 

@@ -17,6 +17,7 @@ from engine.errors import EngineError
 from engine.replay.tape import TapeError, TapeWriter
 from engine.storage.errors import StoreError
 from engine.storage.ports import BarRow, BarStore
+from engine.storage.pruning import Pruner
 from shm import clock
 from shm.fences import read_word, write_word
 from shm.ring import Ring
@@ -238,6 +239,17 @@ class RecorderStage:
             )
         ring.set_gate(GATE, start + durable)
         return True
+
+    def prune(self, pruner: Pruner) -> int:
+        """Remove a few old bars from the store if it is time; how many. For a step that moved
+        nothing."""
+        if self.store_failed or clock.monotonic_ns() < self._store_again_ns:
+            return 0
+        try:
+            return pruner.step(self._store)
+        except StoreError as error:
+            self._refused(error)
+            return 0
 
     def _holds_up(self) -> bool:
         """True when bars cannot go on before the bar ring has room."""

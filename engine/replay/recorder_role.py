@@ -10,6 +10,7 @@ from engine.replay.open_stream import TAPE_NAME, forget
 from engine.replay.recorder import RecorderStage
 from engine.replay.tape import TapeError, TapeWriter
 from engine.storage.errors import StoreError
+from engine.storage.pruning import RUNNING_BARS, Pruner
 from engine.storage.sqlite import SqliteBarStore
 from ipc.loop import run_loop
 from ipc.roles import RoleContext
@@ -43,6 +44,8 @@ class _Recorder:
         self.ctx = ctx
         self.running: Running = ctx.shared
         self.stage = _stage(ctx)
+        keep_days = self.running.config.bars.keep_days
+        self._pruner = Pruner(keep_days, self.running.stream.stream_id, RUNNING_BARS)
         self._asked = False
         # A block that the one before died over, waiting for a slow disk, is progress.
         ctx.progress(self.stage.durable_n)
@@ -52,6 +55,9 @@ class _Recorder:
         """Record what is there; ask for what follows the end of the stream."""
         stage, ctx = self.stage, self.ctx
         moved = stage.step()
+        removed = 0 if moved else stage.prune(self._pruner)
+        if removed:
+            ctx.telemetry.count("bars_pruned_total", removed)
         if stage.failures:
             self._tell()
         if moved:

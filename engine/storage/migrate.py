@@ -73,15 +73,7 @@ def pending(
     Raises MigrationError when the database is newer than this version, or a migration it was
     built with is missing here or reads differently now.
     """
-    if len(applied) > len(known):
-        newest = applied[-1]
-        reason = (
-            f"was migrated to {newest.number:04d} by a newer version; this one knows "
-            f"{len(known):04d}: install the newer version or restore a backup"
-        )
-        raise MigrationError(path, database, newest.number, reason)
-    for position, line in enumerate(applied):
-        migration = known[position]
+    for line, migration in zip(applied, known, strict=False):
         if line.number != migration.number:
             reason = f"its ledger lacks migration {migration.name}"
             raise MigrationError(path, database, migration.number, reason)
@@ -94,6 +86,13 @@ def pending(
                 f"{line.sha256[:12]}, now {migration.sha256[:12]}"
             )
             raise MigrationError(path, database, line.number, reason)
+    if len(applied) > len(known):
+        newest = applied[-1]
+        reason = (
+            f"was migrated to {newest.number:04d} by a newer version; this one knows "
+            f"{len(known):04d}: install the newer version or restore a backup"
+        )
+        raise MigrationError(path, database, newest.number, reason)
     return list(known[len(applied) :])
 
 

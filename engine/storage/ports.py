@@ -80,6 +80,11 @@ class AlertStore(AlertReader, Protocol):
         Raises StoreError; then none of them was stored.
         """
 
+    def prune(self, before_ns: int, keep: str, limit: int) -> int:
+        """Remove in one transaction at most `limit` alerts with stored_ns < before_ns (ns UTC), the
+        first stored first, none of stream `keep`; returns how many. One whose stored_ns is unknown
+        stays. Positions are not used again. Raises StoreError; then none was removed."""
+
     def close(self) -> None:
         """Close the store."""
 
@@ -140,6 +145,12 @@ class BarStore(BarReader, Protocol):
         For the same (symbol, minute, stream) the bar with the larger n stays; an older or equal
         one is ignored. Raises StoreError; then none of them was stored.
         """
+
+    def prune(self, before_ns: int, keep: str, limit: int) -> int:
+        """Remove in one transaction at most `limit` bars with minute_ns < before_ns (ns UTC), none
+        of stream `keep`, in order of minute, of when the symbol and of when the stream was first
+        stored; returns how many. How new a stream is stays as it was. Raises StoreError; then
+        none was removed."""
 
     def close(self) -> None:
         """Close the store."""

@@ -15,6 +15,12 @@ _ALERT = (
 _ALERT_INSERT = (
     f"INSERT INTO alert ({_ALERT}) VALUES (?,?,?,?,?,?,?,?,?,?,?) ON CONFLICT (alert_id) DO NOTHING"
 )
+_ALERT_PRUNE = """
+DELETE FROM alert WHERE position IN (
+    SELECT position FROM alert WHERE stored_ns < ? AND stream_id <> ?
+    ORDER BY stored_ns, position LIMIT ?
+)
+"""
 _BAR_FIELDS = "n, open, high, low, close, volume, pv, trades, flags"
 _BAR_UPSERT = f"""
 INSERT INTO bar (minute_ns, symbol, stream, {_BAR_FIELDS})
@@ -27,6 +33,14 @@ ON CONFLICT (minute_ns, symbol, stream) DO UPDATE SET
     close = excluded.close, volume = excluded.volume, pv = excluded.pv,
     trades = excluded.trades, flags = excluded.flags
 WHERE excluded.n > bar.n
+"""
+_BAR_PRUNE = """
+DELETE FROM bar WHERE (minute_ns, symbol, stream) IN (
+    SELECT minute_ns, symbol, stream FROM bar
+    WHERE minute_ns >= ? AND minute_ns < ?
+        AND stream IS NOT (SELECT stream FROM stream WHERE stream_id = ?)
+    ORDER BY minute_ns, symbol, stream LIMIT ?
+)
 """
 # Bars lie minute first: walk the minutes that exist and look the symbol up in each.
 _BAR_RANGE = """
@@ -184,6 +198,11 @@ class SqliteAlertStore(SqliteAlertReader):
         self.repeats += len(rows) - fresh
         return fresh
 
+    def prune(self, before_ns: int, keep: str, limit: int) -> int:
+        """See AlertStore.prune."""
+        with self._database.transaction("removal of old alerts"):
+            return self._database.run_counted(_ALERT_PRUNE, (before_ns, keep, max(limit, 0)))
+
 
 def _null(value: float) -> float | None:
     """NaN as NULL."""
@@ -259,6 +278,7 @@ class SqliteBarStore(SqliteBarReader):
 
     def __init__(self, path: Path, vfs: str | None = None) -> None:
         self._database = Database.writer(path, "bars", "NORMAL", vfs)
+        self._pruned: tuple[str, int] = ("", 0)
 
     def upsert(self, bars: Sequence[BarRow]) -> int:
         """See BarStore.upsert."""
@@ -280,4 +300,19 @@ class SqliteBarStore(SqliteBarReader):
             keep = "ON CONFLICT DO NOTHING"
             self._database.run_many(f"INSERT INTO stream (stream_id) VALUES (?) {keep}", streams)
             self._database.run_many(f"INSERT INTO symbol (ticker) VALUES (?) {keep}", tickers)
-            return self._database.run_many(_BAR_UPSERT, rows)
+            changed = self._database.run_many(_BAR_UPSERT, rows)
+        keep, pruned_ns = self._pruned
+        if any(bar.minute_ns < pruned_ns and bar.stream_id != keep for bar in bars):
+            self._pruned = ("", 0)
+        return changed
+
+    def prune(self, before_ns: int, keep: str, limit: int) -> int:
+        """See BarStore.prune. What was found to be of `keep` alone is not looked through again."""
+        kept, pruned_ns = self._pruned
+        first_ns = pruned_ns if kept == keep else 0
+        values = (first_ns, before_ns, keep, max(limit, 0))
+        with self._database.transaction("removal of old bars"):
+            removed = self._database.run_counted(_BAR_PRUNE, values)
+        if removed < limit:
+            self._pruned = (keep, max(first_ns, before_ns))
+        return removed

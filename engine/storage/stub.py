@@ -1,5 +1,6 @@
 """In-memory stores that behave like the real ones: for tests and runs that keep nothing."""
 
+import bisect
 import operator
 from collections.abc import Iterator, Sequence
 
@@ -11,6 +12,7 @@ class MemoryAlertStore:
 
     def __init__(self) -> None:
         self.repeats = 0
+        self._position = 0
         self._rows: list[AlertAt] = []
         self._by_id: dict[str, AlertAt] = {}
 
@@ -21,11 +23,27 @@ class MemoryAlertStore:
             if alert.alert_id in self._by_id:
                 self.repeats += 1
                 continue
-            row = AlertAt(len(self._rows) + 1, alert)
+            self._position += 1
+            row = AlertAt(self._position, alert)
             self._rows.append(row)
             self._by_id[alert.alert_id] = row
             fresh += 1
         return fresh
+
+    def prune(self, before_ns: int, keep: str, limit: int) -> int:
+        """See AlertStore.prune."""
+        old = [
+            (stored_ns, row.position, row.alert.alert_id)
+            for row in self._rows
+            if (stored_ns := row.alert.stored_ns) is not None
+            and stored_ns < before_ns
+            and row.alert.stream_id != keep
+        ]
+        gone = {alert_id for _, _, alert_id in sorted(old)[: max(limit, 0)]}
+        self._rows = [row for row in self._rows if row.alert.alert_id not in gone]
+        for alert_id in gone:
+            del self._by_id[alert_id]
+        return len(gone)
 
     def latest(
         self,
@@ -52,7 +70,7 @@ class MemoryAlertStore:
 
     def after(self, position: int, limit: int) -> list[AlertAt]:
         """See AlertReader.after."""
-        start = max(position, 0)
+        start = bisect.bisect_right(self._rows, position, key=operator.attrgetter("position"))
         return self._rows[start : start + max(limit, 0)]
 
     def get(self, alert_id: str) -> AlertAt | None:
@@ -93,18 +111,28 @@ class MemoryBarStore:
     def __init__(self) -> None:
         self._bars: dict[tuple[int, str, str], BarRow] = {}
         self._streams: dict[str, int] = {}
+        self._symbols: dict[str, int] = {}
 
     def upsert(self, bars: Sequence[BarRow]) -> int:
         """See BarStore.upsert."""
         changed = 0
         for bar in bars:
             self._streams.setdefault(bar.stream_id, len(self._streams))
+            self._symbols.setdefault(bar.symbol, len(self._symbols))
             key = (bar.minute_ns, bar.symbol, bar.stream_id)
             old = self._bars.get(key)
             if old is None or bar.n > old.n:
                 self._bars[key] = bar
                 changed += 1
         return changed
+
+    def prune(self, before_ns: int, keep: str, limit: int) -> int:
+        """See BarStore.prune."""
+        old = [key for key in self._bars if key[0] < before_ns and key[2] != keep]
+        old.sort(key=lambda key: (key[0], self._symbols[key[1]], self._streams[key[2]]))
+        for key in old[: max(limit, 0)]:
+            del self._bars[key]
+        return min(len(old), max(limit, 0))
 
     def range(
         self, symbol: str, from_ns: int, to_ns: int, stream_id: str | None = None

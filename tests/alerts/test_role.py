@@ -10,12 +10,16 @@ import pytest
 
 import engine.alerts.role as role_module
 from engine.alerts.role import Desk
+from engine.config.schema import Config
 from engine.storage.errors import SpoolError, StoreError
+from engine.storage.pruning import FIRST_NS, PAUSE_NS, RUNNING_ALERTS, Pruner
 from engine.storage.spool import Spool
 from engine.storage.sqlite import SqliteAlertReader, SqliteAlertStore
 from shm.engine_clock import EngineClock
 from tests.alerts.floor import STREAM, Floor, market
+from tests.shm.clocks import HandClocks
 from tests.storage.failing_disk import FailingCalls, FailingDisk, Trap
+from tests.storage.samples import alert
 
 CYCLES = 4
 
@@ -26,7 +30,8 @@ class Context:
     def __init__(self, floor: Floor, place: Path) -> None:
         self.shared = SimpleNamespace(
             tables=floor.tables, stream=STREAM, alerts_path=place / "alerts.db",
-            spool_path=place / "alerts.spool", clock=EngineClock(floor.tables.clock),
+            spool_path=place / "alerts.spool", config=Config(),
+            clock=EngineClock(floor.tables.clock),
         )  # fmt: skip
         self.errors: list[str] = []
         self.counted: Counter[str] = Counter()
@@ -255,3 +260,29 @@ def test_alerts_that_are_not_on_the_tape_yet_wait_for_the_recorder(place: Place)
     place.run(1)
     assert place.ctx.waits_for == ""
     assert place.desk.idle
+
+
+def test_old_alerts_go_a_few_at_a_time_once_nothing_else_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = Place(tmp_path, monkeypatch)
+    old = SqliteAlertStore(place.ctx.shared.alerts_path)
+    count = 2 * RUNNING_ALERTS + 7
+    old.append([alert(i, stream_id="over", stored_ns=1) for i in range(count)])
+    old.close()
+    hand = HandClocks(1_800_000_000 * 10**9)
+    place.desk._pruner = Pruner(365, STREAM.stream_id, RUNNING_ALERTS, hand.clocks)
+    hand.run(FIRST_NS)
+    while place.desk.step():
+        assert place.ctx.counted["alerts_pruned_total"] == 0, "what is committed comes first"
+    stored = place.stored()
+    assert stored > 0 and place.desk.idle
+    gone = [place.ctx.counted["alerts_pruned_total"]]
+    for _ in range(3):
+        hand.run(PAUSE_NS)
+        assert not place.desk.step()
+        gone.append(place.ctx.counted["alerts_pruned_total"])
+    assert gone == [RUNNING_ALERTS, 2 * RUNNING_ALERTS, count, count]
+    assert place.stored() == stored
+    assert SqliteAlertReader(place.ctx.shared.alerts_path).count("over") == 0
+    place.desk.close()

@@ -80,12 +80,6 @@ def test_an_instant_before_the_roll_belongs_to_the_day_before(days):
     assert hours.exchange_date(utc(2013, 10, 8, 7, 50)) == DATE(2013, 10, 8)
 
 
-def test_a_weekend_instant_belongs_to_the_next_trading_day(days):
-    assert hours.day_at(days, utc(2013, 10, 12, 7, 49)).date == DATE(2013, 10, 11)
-    assert hours.day_at(days, utc(2013, 10, 12, 7, 50)).date == DATE(2013, 10, 14)
-    assert hours.day_at(days, utc(2013, 11, 28, 15, 0)).date == DATE(2013, 11, 29)
-
-
 def test_a_session_holds_its_first_instant_and_not_its_last(days):
     s = session(days, DATE(2013, 10, 8))
     edges = (("start_ns", OUTSIDE, PM), ("open_ns", PM, RTH), ("close_ns", RTH, AH))

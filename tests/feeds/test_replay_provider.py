@@ -1,5 +1,7 @@
 """The replay provider: merging, ranges, positions; the bundled recording against polars."""
 
+import random
+
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -64,6 +66,38 @@ def test_bad_rows_take_no_position_and_are_told_once(write, conditions):
     source.seek(1)
     assert all_ticks(source)["recv_ns"].tolist() == [3]
     assert len(said) == 1
+
+
+def test_who_goes_on_elsewhere_counts_every_row_before_it_and_tells_of_none_again(
+    write, conditions
+):
+    rng = random.Random(7)
+    lines, at_ns = [], 100
+    for row in range(40_000):
+        at_ns += rng.randrange(3)
+        late = rng.random() < 0.01
+        words = "Nonsense" if rng.random() < 0.01 else ""
+        lines.append("junk" if row % 997 == 5 else f"{at_ns - 50 * late},A,1,1,{words},Q")
+    trades = write(TRADES + "\n".join(lines) + "\n")
+    first = provider(conditions, trades)
+    shown = [(BEFORE_ALL, 0, 0, 0)]
+    while len(ticks := first.read(1000)):
+        position = int(ticks["src_pos"][-1])
+        shown.append((position, first.rows_bad, first.rows_late, first.unknown_conditions))
+    assert shown[-1][1:] == (41, first.rows_late, first.unknown_conditions)
+    assert min(shown[-1]) > 0
+    for position, *before in shown[:: len(shown) // 8]:
+        said: list[str] = []
+        successor = provider(conditions, trades, said=said)
+        successor.seek(position)
+        successor.read(1)
+        after = (successor.rows_bad, successor.rows_late, successor.unknown_conditions)
+        assert all(new >= old for new, old in zip(after, before, strict=True)), position
+        all_ticks(successor)
+        after = (successor.rows_bad, successor.rows_late, successor.unknown_conditions)
+        assert after == shown[-1][1:]
+        told = [sentence for sentence in said if "left out" in sentence]
+        assert len(told) <= 41 - before[0]
 
 
 times = st.lists(st.integers(0, 30), max_size=40).map(sorted)

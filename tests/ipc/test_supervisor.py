@@ -10,7 +10,7 @@ import pytest
 from ipc import process, status_file
 from ipc.control import ask
 from ipc.errors import ControlError
-from ipc.lock import is_locked
+from ipc.lock import holder
 from tests.ipc.engines import engine, only, wait_until
 
 
@@ -262,7 +262,7 @@ def test_children_die_with_a_killed_supervisor_and_the_next_start_sweeps(tmp_pat
         status = status_file.read(under_test.data_dir)
         assert status is not None
         assert status["state"] == "crashed"
-        assert not is_locked(under_test.data_dir)
+        assert holder(under_test.data_dir) is None
         under_test.start()
         under_test.running("role")
         assert under_test.stop() == 0

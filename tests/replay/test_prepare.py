@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from engine.config.schema import Config, FeedSection, MarketSection
+from engine.config.schema import BarsSection, Config, FeedSection, MarketSection
+from engine.config.schema_running import AlertsSection
+from engine.domain.records import NS_PER_MINUTE
 from engine.domain.stream import StreamInfo
 from engine.domain.tables import FLOW_ALERTED_N, FLOW_DURABLE_N, EngineTables
 from engine.errors import EngineError
@@ -31,6 +34,10 @@ from engine.storage.sqlite import (
     SqliteBarStore,
 )
 from ipc.logs import Log
+from ipc.telemetry import create_board
+from shm.arena import PrivateArena
+from shm.board import Board
+from shm.clock import realtime_ns
 from shm.engine_clock import EngineClock
 from shm.fences import read_word
 from shm.words import WORD_STRIDE
@@ -44,6 +51,7 @@ from tests.replay.market import (
     tables_of,
 )
 from tests.replay.test_recording import DAY, HEADER, rows
+from tests.storage.samples import alert, bar
 
 TOLD = config(symbols=10, seed=4, minutes=2)
 
@@ -58,11 +66,13 @@ class Start:
             (place / path.name).write_bytes(path.read_bytes())
 
     def __call__(
-        self, told: Config = TOLD, rules: tuple[Rule, ...] = FIRST_RULES, workers: int = 1
+        self, told: Config = TOLD, rules: tuple[Rule, ...] = FIRST_RULES, workers: int = 1,
+        board: Board | None = None,
     ) -> tuple[StreamInfo, EngineTables]:
         read, write = os.pipe()
         tables = tables_of(told, workers)
-        stream = prepare(told, tables, self.place, compiled(rules), Log("test", fd=write))
+        stream = prepare(told, tables, self.place, compiled(rules), Log("test", fd=write),
+                         board=board)  # fmt: skip
         os.close(write)
         with os.fdopen(read) as lines:
             self.said = [json.loads(line) for line in lines]
@@ -381,3 +391,40 @@ def test_old_streams_are_removed_and_what_is_no_stream_of_ours_stops_no_start(
     assert {path.name for path in streams.iterdir()} == {
         first.stream_id, second.stream_id, "notes.txt",
     }  # fmt: skip
+
+
+def test_a_start_removes_what_was_kept_too_long_and_nothing_of_the_open_stream(
+    start: Start,
+) -> None:
+    first, tables = start()
+    alerts = crash_at(first, tables, 60)
+    with closing(SqliteAlertStore(start.place / "alerts.db")) as store:
+        store.append([
+            alert(1, stream_id="over", stored_ns=1),
+            alert(2, stream_id="over", stored_ns=realtime_ns()),
+        ])  # fmt: skip
+        store.append([
+            alert(3 + at, stream_id=first.stream_id, stored_ns=1) for at in range(2)
+        ])  # fmt: skip
+    with closing(SqliteBarStore(start.place / "bars.db")) as bars:
+        bars.upsert([bar(m, stream_id=first.stream_id) for m in range(3)])
+        own = len(list(bars.volumes(0, 1 << 62, first.stream_id)))
+        bars.upsert([bar(m, stream_id="over") for m in range(5)])
+        recent_ns = realtime_ns() // NS_PER_MINUTE * NS_PER_MINUTE
+        bars.upsert([bar(0, stream_id="over", minute_ns=recent_ns)])
+    kept = {"alerts": AlertsSection(keep_days=0), "bars": BarsSection(keep_days=0)}
+    board = create_board(PrivateArena(), ("alerts", "recorder"))
+    for settings, over in ((kept, (2, 6)), ({}, (1, 1))):
+        again, _ = start(msgspec.structs.replace(TOLD, **settings), board=board)
+        assert (again.stream_id, again.resumed_n) == (first.stream_id, 60)
+        with closing(SqliteAlertReader(start.place / "alerts.db")) as stored:
+            assert stored.count(first.stream_id) == len(alerts) + 2
+            assert stored.count("over") == over[0]
+        with closing(SqliteBarReader(start.place / "bars.db")) as bars_of:
+            assert len(list(bars_of.volumes(0, 1 << 62, first.stream_id))) >= own > 0
+            assert len(list(bars_of.volumes(0, 1 << 62, "over"))) == over[1]
+    removed = {line["store"]: line["rows"] for line in start.said if line["event"] == "pruned"}
+    assert removed == {"alerts": 1, "bars": 5}
+    lines = {line.name: line.counters for line in board.snapshot()}
+    assert lines["alerts"]["alerts_pruned_total"] == 1
+    assert lines["recorder"]["bars_pruned_total"] == 5

@@ -18,6 +18,7 @@ from engine.replay.recorder import GATE, RecorderStage
 from engine.replay.tape import TapeError, TapeWriter, create_tape
 from engine.storage.errors import StoreError
 from engine.storage.ports import BarRow
+from engine.storage.pruning import AGAIN_NS, FIRST_NS, PAUSE_NS, Pruner
 from engine.storage.stub import MemoryBarStore
 from shm.fences import read_word, write_word
 from shm.words import WORD_STRIDE
@@ -33,6 +34,8 @@ from tests.replay.market import (
     repeated,
     tables_of,
 )
+from tests.shm.clocks import HandClocks
+from tests.storage.samples import bar
 
 TOLD = config(symbols=10, seed=4, minutes=2)
 
@@ -124,6 +127,42 @@ def test_bars_reach_the_store_only_when_their_cycle_is_on_the_tape(
     while run.recorder.step():
         pass
     assert bars_of(run)
+
+
+@pytest.mark.parametrize("final", [False, True])
+def test_old_bars_go_and_a_store_that_refuses_it_is_told_and_harms_no_recording(
+    genesis: Genesis, tmp_path: Path, final: bool
+) -> None:
+    class Keeping(MemoryBarStore):
+        """Refuses to remove anything the first time."""
+
+        refusals = 1
+
+        def prune(self, before_ns: int, keep: str, limit: int) -> int:
+            if self.refusals:
+                self.refusals -= 1
+                raise StoreError(Path("bars.db"), "removal of old bars failed: full", final=final)
+            return super().prune(before_ns, keep, limit)
+
+    run, store = new_run(genesis, tmp_path / "tape"), Keeping()
+    store.upsert([bar(m, stream_id="over") for m in range(30)])
+    run.recorder.use_store(store)
+    hand = HandClocks(1_800_000_000 * 10**9)
+    pruner = Pruner(90, STREAM, 20, hand.clocks)
+    hand.run(FIRST_NS)
+    go(run, 60)
+    assert run.recorder.prune(pruner) == 0
+    assert run.recorder.failures == ["bars.db: removal of old bars failed: full"]
+    assert run.recorder.store_failed == final
+    run.recorder.use_store(store)
+    run.recorder._store_again_ns = 0
+    removed = []
+    for wait_ns in (0, AGAIN_NS, PAUSE_NS):
+        hand.run(wait_ns)
+        removed.append(run.recorder.prune(pruner))
+    assert removed == [0, 20, 10]
+    assert not run.recorder.unrecorded
+    assert flow(run, FLOW_DURABLE_N) == 60
 
 
 @pytest.mark.parametrize("behind", [0, 1, 13])

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from engine.domain.tables import HELD_COOLING, HELD_DISARMED, HELD_FIRED, HELD_ONCE
+from engine.rules.counts import CountsReader
 from engine.rules.model import Rule, Universe
 from engine.scan.fire_nb import STAMPS
 from engine.scan.stage import ScanStage
@@ -134,6 +135,16 @@ def compare_counts(world: World, model: Model, rules: list[Rule]) -> None:
             (HELD_FIRED, "fired"),
         ):  # fmt: skip
             assert held[slot, word] == counts.get(what, 0), (rule.id, what)
+    read = CountsReader.of(world.tables).read()
+    assert read is not None and read.n == world.n
+    expected = [model.held.get(rule_id, {}) for rule_id in sorted(rule.id for rule in rules)]
+    assert [one.rule_id for one in read.rules()] == sorted(rule.id for rule in rules)
+    assert [one.fired for one in read.rules()] == [one.get("fired", 0) for one in expected]
+    for reason, what in (
+        ("cooldown", "cooling"), ("once_per_session", "once"), ("rearm", "disarmed")
+    ):  # fmt: skip
+        found = [one.held_back[reason] for one in read.rules()]
+        assert found == [one.get(what, 0) for one in expected], reason
 
 
 @pytest.mark.soak

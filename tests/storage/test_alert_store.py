@@ -1,5 +1,6 @@
 """One body of tests over every alert store."""
 
+import random
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -127,6 +128,58 @@ def test_texts_come_in_canonical_order_of_cycle_rule_and_symbol(store: AlertStor
     store.append([alert(90, stream_id="s2")])
     assert list(store.texts("s1")) == [repr(key).encode() for key in sorted(keys)]
     assert (store.count("s1"), store.count("s2"), store.count(), store.count("s3")) == (8, 1, 9, 0)
+
+
+def test_what_was_stored_first_goes_first_and_the_open_stream_stays(store: AlertStore) -> None:
+    store.append([alert(i, stream_id="open" if i % 3 == 0 else "over") for i in range(9)])
+    store.append([alert(9, stream_id="over", stored_ns=None)])
+    last = store.latest(1)[0].position
+    assert store.prune(alert(7).stored_ns or 0, "open", 3) == 3
+    assert _ids(store.after(0, 99)) == [f"id-{i}" for i in (0, 3, 5, 6, 7, 8, 9)]
+    assert store.prune(10**18, "open", 0) == 0
+    assert store.prune(10**18, "open", 99) == 3
+    assert _ids(store.after(0, 99)) == ["id-0", "id-3", "id-6", "id-9"]
+    assert store.prune(10**18, "open", 99) == 0
+    assert store.append([alert(0, stream_id="open"), alert(3, stream_id="open")]) == 0
+    assert store.repeats == 2
+    assert store.append([alert(20)]) == 1
+    assert store.latest(1)[0].position > last
+    assert store.prune(10**18, "none of them", 99) == 4
+
+
+def test_cursors_go_on_over_what_was_removed(store: AlertStore) -> None:
+    store.append([alert(i) for i in range(40)])
+    cursor = store.after(0, 11)[-1].position
+    before = store.latest(10)[-1].position
+    assert store.prune(alert(17).stored_ns or 0, "open", 99) == 17
+    assert _ids(store.after(cursor, 3)) == ["id-17", "id-18", "id-19"]
+    assert _ids(store.latest(99, before=before))[-1] == "id-17"
+    assert store.prune(10**18, "open", 99) == 23
+    assert (store.after(cursor, 9), store.latest(9), store.count()) == ([], [], 0)
+    newest = store.append([alert(40)]) and store.latest(1)[0].position
+    assert newest > before
+    assert _ids(store.after(cursor, 9)) == ["id-40"]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_sqlite_store_prunes_like_the_stub(tmp_path: Path, seed: int) -> None:
+    rng = random.Random(seed)
+    stub, sqlite = MemoryAlertStore(), SqliteAlertStore(tmp_path / "a.db")
+    for _ in range(20):
+        batch = [
+            alert(
+                rng.randrange(200), stream_id=rng.choice(["s1", "s2", "s3"]),
+                stored_ns=rng.choice([None, *range(0, 100, 10)]),
+            )
+            for _ in range(rng.randrange(30))
+        ]  # fmt: skip
+        assert stub.append(batch) == sqlite.append(batch)
+        how = rng.randrange(110), rng.choice(["s1", "s2", "gone"]), rng.randrange(25)
+        assert stub.prune(*how) == sqlite.prune(*how)
+        # A repeat may take a number and leave it: the order is the same, the holes need not be.
+        assert _ids(stub.after(0, 999)) == _ids(sqlite.after(0, 999))
+        assert [row.alert for row in stub.latest(9)] == [row.alert for row in sqlite.latest(9)]
+    sqlite.close()
 
 
 def test_a_reader_beside_the_writer_sees_commits_and_cannot_write(tmp_path: Path) -> None:

@@ -94,6 +94,33 @@ def test_numpy_scalars_are_accepted(store: BarStore) -> None:
     assert store.range("AAPL", *span(1, 2)) == [bar(1, volume=5.0, n=3, flags=8, trades=2)]
 
 
+def test_the_oldest_minutes_go_first_and_the_open_stream_stays(store: BarStore) -> None:
+    for stream in ("over", "open"):
+        store.upsert([bar(m, s, stream_id=stream) for m in range(6) for s in "BA"])
+    before_ns = span(0, 4)[1]
+    assert store.prune(before_ns, "open", 3) == 3
+    assert [b.minute_ns for b in store.range("A", *span(0, 9), "over")] == [
+        bar(m).minute_ns for m in range(1, 6)
+    ]
+    assert len(store.range("B", *span(0, 9), "over")) == 4
+    assert (store.prune(before_ns, "open", 0), store.prune(before_ns, "open", 99)) == (0, 5)
+    assert store.prune(before_ns, "open", 99) == 0
+    assert len(store.range("A", *span(0, 9), "over")) == 2
+    assert len(store.range("A", *span(0, 9), "open")) == 6
+    store.upsert([bar(1, "A", stream_id="over", n=1)])
+    assert store.prune(before_ns, "open", 99) == 1
+    assert store.prune(before_ns, "over", 99) == 8
+    assert store.prune(10**19 // 2, "a stream without bars", 99) == 8
+
+
+def test_a_stream_stays_as_new_as_it_was_when_its_first_bars_go(store: BarStore) -> None:
+    store.upsert([bar(0, stream_id="first")])
+    store.upsert([bar(5, stream_id="second", volume=2.0)])
+    assert store.prune(span(0, 1)[1], "second", 9) == 1
+    store.upsert([bar(5, stream_id="first", volume=1.0, n=10**6)])
+    assert [b.stream_id for b in store.range("AAPL", *span(0, 9))] == ["second"]
+
+
 def _random_bar(rng: random.Random) -> BarRow:
     return bar(
         rng.randrange(8),
@@ -112,6 +139,10 @@ def test_the_sqlite_store_answers_like_the_stub_after_any_writes(tmp_path: Path,
     for _ in range(12):
         batch = [_random_bar(rng) for _ in range(rng.randrange(20))]
         assert stores.stub.upsert(batch) == stores.sqlite.upsert(batch)
+        if rng.random() < 0.5:
+            before_ns = span(0, rng.randrange(9))[1]
+            how = before_ns, rng.choice(["s1", "s2", "none"]), rng.randrange(8)
+            assert stores.stub.prune(*how) == stores.sqlite.prune(*how)
         first, last = sorted(rng.sample(range(10), 2))
         stream = rng.choice([None, "s1", "s2"])
         for symbol in "ABC":

@@ -164,10 +164,15 @@ class Market:
                 bar["volume"] = self.rng.randrange(20, 900) * 100
                 bar["pv"], bar["trades"] = bar["volume"] * price, 40
 
-    def alert(self, symbol: str = "AIG", rule: str = "fast-1m", number: int | None = None) -> str:
-        """Store an alert and return its id."""
+    def alert(
+        self, symbol: str = "AIG", rule: str = "fast-1m", number: int | None = None,
+        *, gap: bool = False,
+    ) -> str:
+        """Store an alert and return its id. gap: the window of its first condition has one."""
         number = self.store.latest(1)[0].position + 1 if self.store.latest(1) else 1
         document = alert_document(f"a{number:08d}", symbol, rule, self.n, self.t_ns)
+        if gap:
+            document["explain"][0]["gap"] = True
         self.store.append(
             [
                 StoredAlert(

@@ -80,6 +80,32 @@ def test_the_page_shows_the_market_and_why_an_alert_fired() -> None:
     browse(market, scenario)
 
 
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_condition_whose_window_reaches_into_a_gap_says_so_on_the_page(width: int) -> None:
+    market = warm_market()
+    market.alert("SPY", gap=True)
+    market.alert("BAC")
+
+    async def scenario(_front: RunningFront, opened: Tab) -> None:
+        lines = opened.page.locator("[data-testid=alerts] .line")
+        conditions = opened.page.get_by_test_id("why").locator("tr")
+        await lines.nth(1).click()
+        await expect(conditions).to_have_count(2)
+        told = conditions.nth(0).locator(".gap")
+        await expect(told).to_have_text("gap in its window")
+        title = await told.get_attribute("title")
+        assert title is not None and "trades may be missing" in title
+        await expect(conditions.nth(1).locator(".gap")).to_have_count(0)
+        why = opened.page.get_by_test_id("why")
+        inner, outer = await why.evaluate("e => [e.scrollWidth, e.clientWidth]")
+        assert inner <= outer
+        await lines.nth(0).click()
+        await expect(conditions).to_have_count(2)
+        await expect(opened.page.locator(".why .gap")).to_have_count(0)
+
+    browse(market, scenario, width, 844)
+
+
 def test_the_theme_follows_the_system_until_one_is_chosen() -> None:
     async def scenario(_front: RunningFront, opened: Tab) -> None:
         page = opened.page

@@ -7,15 +7,28 @@ from pathlib import Path
 
 import pytest
 
+from engine.alerts.kept_back import KeptBack
 from engine.config.schema import Config, RulesSection
 from engine.domain.records import APPROX_TRADES, DECISION_UNRECORDED, FLAG_TYPICAL
+from engine.domain.tables import (
+    HELD_CAPPED,
+    HELD_COOLING,
+    HELD_DISARMED,
+    HELD_FIRED,
+    HELD_ONCE,
+    HELD_ROOM,
+)
 from engine.families.plan import filled_a_cycle
 from engine.rules.compiler import compile_rules
+from engine.rules.counts import REASONS
+from engine.rules.limits import limits_of
 from engine.rules.pack import pack
+from engine.rules.publish import publish
 from engine.rules.validate import read_rule
 from engine.storage.errors import StoreError
 from ipc.line import Line, State
 from shm.fences import write_word
+from tests.rules.test_library import document
 from tests.web.front import RunningFront, serve, warm_market
 from tests.web.market import MINUTE, SECOND, Market
 from web.middlewares import SECURITY_HEADERS
@@ -233,6 +246,23 @@ def test_a_symbol_has_every_metric_by_name_with_null_for_unknown() -> None:
     serve(market, scenario)
 
 
+def test_a_symbol_is_found_in_other_letters_only_where_one_can_be_meant() -> None:
+    market = Market(("AIG", "BRK.A", "BRKpA", "BRKPA"), (49.0, 1.0, 2.0, 3.0))
+    market.history()
+    market.step()
+
+    async def scenario(front: RunningFront) -> None:
+        for asked, found in (("aig", "AIG"), ("Brk.a", "BRK.A"), ("BRKpA", "BRKpA")):
+            status, document = await front.get(f"/api/v1/symbols/{asked}?bars=0")
+            assert (status, document["symbol"]) == (200, found)
+            assert document["metrics"]["last"] == market.last[market.tickers.index(found)]
+        for asked in ("brkpa", "ai", "a\u0131g"):
+            status, document = await front.get(f"/api/v1/symbols/{asked}")
+            assert (status, repr(asked) in document["detail"]) == (404, True)
+
+    serve(market, scenario)
+
+
 def test_trades_that_nobody_counted_are_null() -> None:
     market = warm_market()
     market.tables.cell.rows[market.n % 4, 1]["approx"] |= APPROX_TRADES
@@ -266,6 +296,38 @@ def test_the_catalogue_explains_every_metric() -> None:
 
 
 RULE = '[{"id":"r1","name":"Up","conditions":[{"metric":"chg_1m_pct","op":">","value":0.5}]}]'
+
+
+def test_what_rules_fired_and_what_was_held_back_is_told_by_rule_and_in_total() -> None:
+    market = warm_market()
+    compiled = compile_rules(
+        [read_rule(document(rule_id), limits_of(Config())) for rule_id in ("a", "b")]
+    )
+    publish(market.tables, 1, pack(compiled))
+    market.tables.cell.heads[market.n % 4]["rules_version"] = 1
+    held = market.tables.scan.held[market.n & 1, 0]
+    held[0, [HELD_FIRED, HELD_CAPPED, HELD_COOLING]] = 9, 2, 40
+    held[1, [HELD_FIRED, HELD_ROOM, HELD_ONCE, HELD_DISARMED]] = 3, 4, 5, 6
+    held[2] = 1000  # a row of rules that are gone
+    KeptBack(market.tables.kept_back).add(market.n, compiled.rule_uid, {0: 1}, {0: 3, 1: 1})
+
+    async def scenario(front: RunningFront) -> None:
+        status, told = await front.get("/api/v1/rules/counts")
+        assert (status, told["version"], told["n"]) == (200, 1, market.n)
+        first, second = told["data"]
+        assert (first["id"], first["fired"], second["id"], second["fired"]) == ("a", 9, "b", 3)
+        assert first["held_back"] == {
+            "once_per_session": 0, "rearm": 0, "cooldown": 40, "no_room": 0, "max_per_min": 1,
+            "max_alerts_per_cycle": 5,
+        }  # fmt: skip
+        assert [second["held_back"][reason] for reason in REASONS] == [5, 6, 0, 4, 0, 1]
+        async with front.session.get(front.url + "/metrics") as answer:
+            text = await answer.text()
+        assert "\nrule_firings 12.0\n" in text
+        for reason, total in zip(REASONS, (5, 6, 40, 4, 1, 6), strict=True):
+            assert f'\nrule_firings_held_back{{reason="{reason}"}} {total}.0\n' in text
+
+    serve(market, scenario)
 
 
 def test_reload_publishes_a_version_that_the_rules_list_shows(tmp_path: Path) -> None:

@@ -55,10 +55,11 @@ async def get_symbol(request: web.Request) -> web.Response:
     state = request.app[STATE]
     query = decode_query(request.query, BarsQuery)
     state.front.refuse_over("max_page_bars", "bars", query.bars)
-    ticker = request.match_info["symbol"]
-    symbol = state.directory.id(ticker)
-    if symbol is None:
-        raise Problem(404, f"No symbol {ticker[:24]!r} is known in this stream.")
+    asked = request.match_info["symbol"]
+    ticker = state.directory.spelling(asked)
+    symbol = None if ticker is None else state.directory.id(ticker)
+    if ticker is None or symbol is None:
+        raise Problem(404, f"No symbol {asked[:24]!r} is known in this stream.")
     deps = state.front.deps
     return json_response(
         symbol_document(deps.tables, deps.metrics, symbol, ticker, query.bars)

@@ -84,17 +84,17 @@ class ReplayProvider:
 
     @property
     def rows_bad(self) -> int:
-        """Rows that could not be read, since the last seek."""
+        """Rows that could not be read, those read again behind a seek included."""
         return sum(run.rows.rows_bad for run in self._runs)
 
     @property
     def rows_late(self) -> int:
-        """Rows whose time was behind that of the row before them, since the last seek."""
+        """Rows whose time was behind that of the row before them, counted likewise."""
         return sum(run.rows.rows_late for run in self._runs)
 
     @property
     def unknown_conditions(self) -> int:
-        """Trades with a condition that the table does not know, since the last seek."""
+        """Trades with a condition that the table does not know, counted likewise."""
         return sum(run.rows.unknown_conditions for run in self._runs)
 
     @property

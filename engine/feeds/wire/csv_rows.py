@@ -65,7 +65,7 @@ class CsvRows:
         unusable."""
         self.path = path
         self.rows_bad = self.rows_late = self.unknown_conditions = 0
-        self.quiet = False  # neither report nor count: rows that an earlier process has told
+        self.quiet = False  # only count: an earlier process has told of these rows
         self._kind = kind
         self._tickers = tickers
         self._report = report
@@ -140,7 +140,7 @@ class CsvRows:
             if len(ticks):
                 before_ns, recv_ns = self._time_ns, ticks["recv_ns"].copy()
                 self._time_ns, late = nb.clamp_nb(ticks, before_ns)
-                if late and not self.quiet:
+                if late:
                     if not self.rows_late:
                         self._say_late(ticks, recv_ns)
                     self.rows_late += int(late)
@@ -175,7 +175,7 @@ class CsvRows:
             bad = sorted(bad + refused)
         for line, why in bad:
             self._bad(int(line), int(why))
-        self.unknown_conditions += 0 if self.quiet else int(state[nb.UNKNOWN])
+        self.unknown_conditions += int(state[nb.UNKNOWN])
         return ticks
 
     def _answer(self, status: int) -> None:
@@ -222,9 +222,8 @@ class CsvRows:
         return 0
 
     def _bad(self, line: int, why: int) -> None:
-        if not self.quiet:
-            self.rows_bad += 1
-            self._say(f"{self.path} line {line}: {WHY[why]}; the row is left out.")
+        self.rows_bad += 1
+        self._say(f"{self.path} line {line}: {WHY[why]}; the row is left out.")
 
     def _say_late(self, ticks: np.ndarray, recv_ns: np.ndarray) -> None:
         """Name the first late row; recv_ns: int64[n], times as they stand in the file."""

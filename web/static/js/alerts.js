@@ -77,7 +77,7 @@ function Why({ item }) {
             const [mark, word] = RESULTS[String(leaf.result)] ?? RESULTS.null;
             return html`<tr key=${leaf.text}>
               <td class=${`mark ${word}`} title=${word}>${mark}<span class="hidden">${word}</span></td>
-              <td class="text"><code>${leaf.text}</code></td>
+              <td class="text"><code>${leaf.text}</code>${leaf.gap && html` <span class="gap" title="A window of this condition reaches into a gap in the symbol's feed: trades may be missing from the value">gap in its window</span>`}</td>
               <td class="value">was <b>${anyNumber(leaf.left)}</b></td></tr>`;
           })}
         </tbody>
