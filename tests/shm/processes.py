@@ -15,7 +15,10 @@ from shm.arena import as_shape, count_bytes
 class ForkArena:
     """Arrays in anonymous shared mappings: children forked later see the same memory."""
 
-    def array(self, name, shape, dtype):
+    def reserve(self, name, first, end):
+        """Nothing: the memory is there when it is touched."""
+
+    def array(self, name, shape, dtype, *, later=False):
         """A new zeroed array; names are not looked at."""
         nbytes = count_bytes(shape, dtype)
         memory = np.frombuffer(mmap.mmap(-1, max(nbytes, 1)), np.uint8)
