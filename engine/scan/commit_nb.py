@@ -75,7 +75,8 @@ def captured_nb(capture, symbol, code, past, cycle, bits):
         last = instant_nb(state[op.S_UNIT], cycle.when)
         place = (last - state[op.S_COUNT]) % state[op.S_ROWS]
         return past.rows_f[code.row_slots[state[op.S_ROW] + place], symbol]
-    if is_true_nb(bits, cycle.first_word, other, symbol):
+    # not the register of the condition: others may have used it since
+    if has_bit_nb(past.now[code.planes[state[op.S_PLANE]]], symbol):
         return 0.0
     if has_bit_nb(past.now[code.planes[state[op.S_PLANE] + 1]], symbol):
         return (cycle.when[op.W_T] - past.rows[code.row_slots[state[op.S_ROW]], symbol]) / 1e9

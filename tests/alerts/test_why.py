@@ -328,6 +328,13 @@ def test_whoever_fires_is_said_to_whatever_becomes_of_the_rules(batch: int) -> N
             raise AssertionError(f"seed {seed}: {error}") from error
 
 
+@pytest.mark.parametrize("seed", [719, 2021, 3253, 4403, 4451])
+def test_what_was_once_told_wrong_is_told_right(seed: int) -> None:
+    """`not ago(...)`, an infinite past, a past below a cross; alerts with a register of `since`
+    that others had used in between."""
+    play(seed)
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("batch", range(BATCHES))
 def test_the_answer_equals_the_models(batch: int) -> None:
