@@ -13,11 +13,12 @@ from engine.rules.bits_nb import WORD_BITS, has_bit_nb, lowest_bit, ones, set_bi
 from engine.rules.bounds_nb import EVERY_BIT
 from engine.rules.program_nb import narrow_parts_nb, narrow_rule_nb, run_always_nb
 
+# `forceinline` as in program_nb: a call copies every array of the tuples.
 NONE, ONE = uint64(0), uint64(1)
 MOVES = 6  # steps in which the bits of a word move together
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
 def moves_nb(mask, moves):
     """How to move the bits of `mask` together: moves[i], those that go 1 << i places down (Hacker's
     Delight, 7-4)."""
@@ -31,7 +32,7 @@ def moves_nb(mask, moves):
         behind &= ~odd
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
 def together_nb(word, mask, moves):
     """The bits of a word that stand in `mask`, moved together to its lowest places."""
     word &= mask
@@ -41,7 +42,7 @@ def together_nb(word, mask, moves):
     return word
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
 def put_nb(plane, at, bits, count):
     """Set `count` bits of a plane that are 0, from place `at` on."""
     word, shift = at // WORD_BITS, at % WORD_BITS
@@ -50,7 +51,7 @@ def put_nb(plane, at, bits, count):
         plane[word + 1] |= bits >> uint64(WORD_BITS - shift)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
 def take_word_nb(chosen, tile_bits, numbers, packed, at, tile, place):
     """Append the `chosen` symbols of word `place` of a tile to the packed ones, of which there are
     `at`; with them go registers that every cycle gives and rules read."""
@@ -72,21 +73,21 @@ def take_word_nb(chosen, tile_bits, numbers, packed, at, tile, place):
     return at + count
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
 def begin_packed_nb(packed):
     """Nobody is packed."""
     for i in range(packed.conditions.shape[0]):
         packed.bits[packed.conditions[i]] = NONE
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
 def rest_nb(word, count):
     """The bits of word number `word` that belong to the first `count` symbols."""
     left = count - word * WORD_BITS
     return EVERY_BIT if left >= WORD_BITS else (ONE << uint64(left)) - ONE
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
 def spread_nb(plane, words, count, symbols, to):
     """Set the bits of packed symbols in a plane of all."""
     for word in range(words):
@@ -96,7 +97,7 @@ def spread_nb(plane, words, count, symbols, to):
             bits &= bits - ONE
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
 def finish_packed_nb(code, extra, past, room, packed, stamp, words, count, seen, first_word):
     """As program_nb.finish_rule_nb, of the packed symbols; the plane holds what stays for others
     already."""
@@ -146,7 +147,7 @@ def run_packed_nb(code, past, cycle, room, packed, truth, count):
             to[i] = column[packed.symbols[i]]
     for rule in range(code.bound_first.shape[0] - 1):
         left = narrow_rule_nb(code, columns, rule, packed.bits, packed.truth, 0, words)
-        if left != NONE:
+        if left != NONE and code.part_first[rule] < code.part_first[rule + 1]:
             left = narrow_parts_nb(
                 code, code.part_first[rule], code.part_first[rule + 1], packed.cycle,
                 packed.numbers, packed.bits, room.done, stamp, 0, words, packed.truth[rule],
@@ -159,16 +160,18 @@ def run_packed_nb(code, past, cycle, room, packed, truth, count):
         )
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
 def keep_truth_nb(code, past, look, truth, first_word, end_word):
     """Begin truth and the planes of firing with what stays of symbols that are not looked at."""
+    count = end_word - first_word
     for rule in range(code.bound_first.shape[0] - 1):
-        slot = look.slots[rule]
-        for word in range(first_word, end_word):
-            kept = NONE
-            if slot >= 0:
-                kept = look.truth[slot, word] & ~look.due[word - first_word]
-            truth[rule, word] = kept
+        slot, to = look.slots[rule], truth[rule, first_word:end_word]
+        if slot < 0:
+            to[:] = NONE
+            continue
+        before = look.truth[slot, first_word:end_word]
+        for i in range(count):
+            to[i] = before[i] & ~look.due[i]
     for extra in range(code.extras.shape[0]):
         source, to = code.extras[extra, op.X_FROM], code.extras[extra, op.X_TO]
         for word in range(first_word, end_word):
@@ -178,16 +181,15 @@ def keep_truth_nb(code, past, look, truth, first_word, end_word):
             past.now[to, word] = kept
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
 def keep_memory_nb(code, past, cycle, look, first_word, end_word):
     """Put back what is remembered of symbols that are not looked at: planes of nodes, and numbers
     that other symbols are compared with."""
     for at in range(look.planes):
-        plane = code.planes[at]
-        for word in range(first_word, end_word):
-            due = look.due[word - first_word]
-            kept = past.before[plane, word] & ~due
-            past.now[plane, word] = kept | (past.now[plane, word] & due)
+        now = past.now[code.planes[at], first_word:end_word]
+        before = past.before[code.planes[at], first_word:end_word]
+        for i in range(end_word - first_word):
+            now[i] = (before[i] & ~look.due[i]) | (now[i] & look.due[i])
     for at in range(code.always.shape[0]):
         node = code.nodes[code.always[at]]
         if node[op.N_OP] != op.STORE:
