@@ -91,7 +91,7 @@ def test_an_export_comes_in_again_and_all_or_nothing(place: Path, capsys: Captur
         assert said(capsys, "import", form) == "nothing to change\n"
     (place / "yaml" / "c.yaml").write_text("id: c\nname: C\nwhere: lsat > 1\n")
     (place / "yaml" / "a.yaml").write_text("id: a\nname: changed\nwhere: last > 1\n")
-    assert "did you mean last?" in said(capsys, "import", "yaml", code=3)
+    assert "did you mean last or float?" in said(capsys, "import", "yaml", code=3)
     assert [one["content_hash"] for one in read(capsys, "list")] == hashes
     assert "holds a.yaml already" in said(capsys, "export", "yaml", code=1)
 

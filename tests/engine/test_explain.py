@@ -190,7 +190,7 @@ def test_a_rule_that_is_off_is_told_to_be(seen: Seen) -> None:
 def test_refusals_are_one_sentence(seen: Seen) -> None:
     for name, code, said in (
         ("no-rule", 1, "did you mean busy?"), ("no-symbol", 1, "no symbol 'SPX' is known"),
-        ("two", 2, "leave one away"), ("bad", 3, "did you mean last?"),
+        ("two", 2, "leave one away"), ("bad", 3, "did you mean last or float?"),
         ("unknown", 1, "there is no rule 'bussy'"),
     ):  # fmt: skip
         done = seen.done[name]

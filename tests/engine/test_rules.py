@@ -92,7 +92,7 @@ def change_rules(engine: Rig, seen: Seen) -> None:
     file.write_text(json.dumps(FAMILY))
     step("family", "create", str(file))
     until(lambda: told(engine, "rules", "show", "averaged").stdout.endswith("ready\n"), engine)
-    step("shown", "show", "averaged", "--json")
+    step("families", "show", "averaged", "--json")
     seen.steps["status"] = told(engine, "status", "--json")
     until(lambda: fired(engine, "averaged"), engine)
     step("gone", "delete", "averaged")
@@ -188,7 +188,7 @@ def test_a_change_while_the_engine_was_down_is_in_force_after_its_start(seen: Se
 
 
 def test_a_rule_tells_how_far_the_indicators_it_names_are_filled(seen: Seen) -> None:
-    shown = json.loads(seen.steps["shown"].stdout)["families"]
+    shown = json.loads(seen.steps["families"].stdout)["families"]
     assert shown == [
         {"name": "ema(5,2m)", "state": "ready", "filled": 1.0},
         {"name": "highest(high,7m)", "state": "ready", "filled": 1.0},
