@@ -7,10 +7,11 @@ versions readable; its successor takes that slot first.
 """
 
 import zlib
+from collections.abc import Callable
 
 import numpy as np
 
-from shm.arena import Arena
+from shm.arena import Arena, PrivateArena
 from shm.errors import BlobError, BlobFull
 from shm.fences import acquire, read_word, release, write_word
 from shm.words import WORD_STRIDE, words
@@ -42,6 +43,11 @@ class Blob:
         ctl = words(arena, f"{name}_ctl", 1 + slots)
         data = arena.array(f"{name}_data", (slots, nbytes), np.uint8, later=True)
         return cls(arena, name, ctl, data)
+
+    @classmethod
+    def opened(cls, name: str, array: Callable[[str], np.ndarray]) -> "Blob":
+        """A blob to read from, of arrays by the names under which `create` made them."""
+        return cls(PrivateArena(), name, array(f"{name}_ctl"), array(f"{name}_data"))
 
     def _word(self, slot: int, word: int) -> int:
         return FIRST_SLOT + slot * WORD_STRIDE + word

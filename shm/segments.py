@@ -18,7 +18,7 @@ import errno
 import mmap
 import os
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from multiprocessing import resource_tracker
 from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
@@ -166,6 +166,14 @@ def attach(engine_name: str, array_name: str, epoch: int | None = None) -> np.nd
     finally:
         os.close(fd)
     return _view(np.frombuffer(memory, np.uint8), header)
+
+
+def opener(engine_name: str) -> Callable[[str], np.ndarray]:
+    """`attach` for several arrays of one engine: all of the newest epoch that lives, if one does.
+    """
+    living = [epoch for epoch in epochs(engine_name) if creator_alive(engine_name, epoch)]
+    epoch = living[-1] if living else None
+    return lambda name: attach(engine_name, name, epoch)
 
 
 def epochs(engine_name: str) -> list[int]:

@@ -9,7 +9,7 @@ from engine.rules.errors import RuleError
 from ipc import status_file
 from ipc.lock import holder
 from shm.errors import ShmError
-from shm.segments import attach
+from shm.segments import opener
 from tools.status_read import LIVE_STATES
 
 
@@ -22,7 +22,7 @@ def running_counts(config: Config) -> dict[str, RuleCount] | None:
         return None
     engine = told.get("engine", config.engine.name)
     try:
-        counts = CountsReader.attached(lambda name: attach(engine, name)).read()
+        counts = CountsReader.attached(opener(engine)).read()
     except (ShmError, RuleError):
         return None
     return None if counts is None else {one.rule_id: one for one in counts.rules()}

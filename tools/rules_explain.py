@@ -1,12 +1,9 @@
 """`tapescan rules explain`: why a rule fires for a symbol, or why not."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import click
 import msgspec
-import numpy as np
 from rich.console import Console
 
 from engine.alerts.aftermath import with_alerts
@@ -18,7 +15,7 @@ from engine.replay.open_stream import recall, stream_directory, tape_file
 from engine.rules.model import Rule
 from engine.rules.stored import stored_rule
 from engine.storage.sqlite import ALERTS_NAME, SqliteAlertReader
-from shm.segments import attach, creator_alive, epochs
+from shm.segments import opener
 from tools.explain_view import render
 from tools.options import config_option, entry, load_config
 from tools.status_read import LIVE_STATES, StatusReader
@@ -81,7 +78,7 @@ def _running(config: Config, rule_id: str, symbol: str, stored: Rule | None) -> 
         raise UnseenError(
             f"no engine runs on {data_dir}; --at, --cycle and --tape DIR explain a recorded cycle."
         )
-    sight = Sight.opened(_opener(status["engine"]))
+    sight = Sight.opened(opener(status["engine"]))
     standing = Onlooker(sight, rule_id, symbol, stored).look()
     path = data_dir / ALERTS_NAME
     if path.exists():
@@ -91,10 +88,3 @@ def _running(config: Config, rule_id: str, symbol: str, stored: Rule | None) -> 
         finally:
             alerts.close()
     return explain_standing(standing)
-
-
-def _opener(engine: str) -> Callable[[str], np.ndarray]:
-    """Opens arrays of the newest living engine of a name, read-only. Raises ShmError."""
-    living = [epoch for epoch in epochs(engine) if creator_alive(engine, epoch)]
-    epoch: Any = living[-1] if living else None
-    return lambda name: attach(engine, name, epoch)

@@ -24,7 +24,7 @@ from engine.rules.model import to_document
 from engine.rules.validate import read_rule
 from engine.storage.rule_ports import RuleVersion
 from ipc.policy import EXIT_BAD_CONFIG, EXIT_OK
-from tools.families_read import FamiliesReader
+from tools.families_read import running_families
 from tools.options import config_option, load_config
 from tools.rule_changes import reading
 from tools.rule_counts import held_back, running_counts
@@ -149,7 +149,7 @@ def _families(config: Config, version: RuleVersion) -> list[dict[str, Any]]:
         metrics = [resolve(name) for name in read_rule(plain(version)).metrics]
     except (RuleError, UnknownMetric):
         return []
-    now = FamiliesReader(config.engine.name, config.engine.capacity).read()
+    now = running_families(config.engine.name, config.engine.capacity)
     states = {state.name: state for state in now}
     found = []
     for name in sorted({metric.name for metric in metrics if metric.family is not None}):

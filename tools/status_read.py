@@ -18,7 +18,7 @@ from shm.board_nb import MAX
 from shm.clock import monotonic_ns, realtime_ns
 from shm.errors import ShmError
 from shm.segments import attach
-from tools.families_read import FamiliesReader
+from tools.families_read import running_families
 
 LIVE_STATES = ("starting", "running", "stopping")
 LATENCIES = {
@@ -54,7 +54,6 @@ class StatusReader:
         self.data_dir = data_dir
         self.engine = engine
         self._capacity = capacity
-        self._families: FamiliesReader | None = None
         self._attached: Attached | None = None
 
     def read(self) -> dict[str, Any]:
@@ -86,17 +85,12 @@ class StatusReader:
         if attached is not None:
             status |= _cycle(attached.heads) | _numbers(attached.board)
             status["degraded"] = _degraded(attached, told.get("max_skew_ms"))
-            status["families"] = self._families_now()
+            families = running_families(self.engine, self._capacity)
+            warming = [one.name for one in families if one.filled < 1.0]
+            status["families"] = {"count": len(families), "warming": warming}
             _add_lines(roles, attached.board)
         status["roles"] = list(roles.values())
         return status
-
-    def _families_now(self) -> dict[str, Any]:
-        """How many indicators the rules name, and those that are still being filled."""
-        if self._families is None:
-            self._families = FamiliesReader(self.engine, self._capacity)
-        states = self._families.read()
-        return {"count": len(states), "warming": [one.name for one in states if one.filled < 1.0]}
 
     def _attach(self, pid: int, state: str) -> Attached | None:
         if state not in LIVE_STATES or not pid:

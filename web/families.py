@@ -5,11 +5,10 @@ from typing import Any
 import numpy as np
 
 from engine.domain.tables import EngineTables
-from engine.families.progress import WARMING, FamilyState, family_states
+from engine.families.progress import WARMING, FamilyState
 from engine.metrics.registry import COLUMNS
 from engine.rules.errors import RuleBlobError
-from engine.rules.families import NONE
-from engine.rules.pack import unpack
+from engine.rules.published import PublishedRules, families_in_force
 from web.reading import NoCycleError, TornError, read_columns, read_head
 
 MAX_NAMED = 20
@@ -20,34 +19,18 @@ class FamilyView:
 
     def __init__(self, tables: EngineTables) -> None:
         self._tables = tables
-        self._version, self._placed = 0, NONE
+        self._rules = PublishedRules(tables.rules)
 
     def states(self) -> list[FamilyState]:
         """Every family in force, by name; none while no cycle is there or rules are exchanged."""
         tables = self._tables
         try:
-            head = read_head(tables)
-        except (NoCycleError, TornError):
+            return families_in_force(
+                self._rules, read_head(tables), tables.scan.family_since, tables.session,
+                tables.sizes.capacity,
+            )  # fmt: skip
+        except (NoCycleError, TornError, RuleBlobError):
             return []
-        self._take(int(head["rules_version"]))
-        interval_ns = int(tables.session[0]["interval_ns"])
-        return family_states(
-            self._placed.names, self._placed.slot.tolist(), tables.scan.family_since,
-            int(head["n"]), tables.sizes.capacity, interval_ns,
-        )  # fmt: skip
-
-    def _take(self, version: int) -> None:
-        if version == self._version:
-            return
-        self._version, self._placed = version, NONE
-        content = self._tables.rules.read(version)
-        if content is None:
-            self._version = 0  # just being exchanged: look again
-            return
-        try:
-            self._placed = unpack(content).program.families
-        except RuleBlobError:
-            self._version = 0
 
     def documents(self) -> list[dict[str, Any]]:
         """Each with its state, the share of symbols filled, and how many symbols it has a value

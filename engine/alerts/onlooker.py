@@ -11,20 +11,19 @@ from engine.alerts.standing import Met, Scene, Standing, bit
 from engine.alerts.why import metrics_of, remembered_of
 from engine.domain import records
 from engine.domain.session_clock import day_time
-from engine.domain.tables import CELL_SLOTS, RULES_SLOTS
+from engine.domain.tables import CELL_SLOTS
 from engine.metrics.reach_nb import reaches_gap_nb
 from engine.metrics.registry import resolve
 from engine.rules import opcodes as op
-from engine.rules.compiler import FLAG_HALT, CompiledRules, compile_rules, rule_key
+from engine.rules.compiler import FLAG_HALT, CompiledRules, rule_key
 from engine.rules.families import column_of
 from engine.rules.model import Rule
-from engine.rules.pack import unpack
+from engine.rules.published import PublishedRules
 from engine.rules.recall import Copy, Places, Recall, copy_places
 from engine.rules.words import near
 
 _SEARCH_AGAIN = 64  # attempts after which the table of cooldowns is searched anew
 _SYMBOL = (1 << 32) - 1
-_NO_RULES = compile_rules(())
 
 
 class Force(NamedTuple):
@@ -55,7 +54,7 @@ class Onlooker:
         self.symbol = sight.symbol(ticker)
         self._stored = stored
         self._forces: dict[int, Force] = {}
-        self._sets: dict[int, CompiledRules] = {}
+        self._rules = PublishedRules(sight.rules)
         self._session = sight.session.copy()
         self._columns: dict[int, tuple[tuple[str, ...], np.ndarray]] = {}
 
@@ -149,17 +148,9 @@ class Onlooker:
 
     # -- rules -------------------------------------------------------------------------------------
     def _set(self, version: int) -> CompiledRules:
-        found = self._sets.get(version)
+        found = self._rules.get(version)
         if found is None:
-            if version == 0:
-                return _NO_RULES
-            content = self.sight.rules.read(version)
-            if content is None:
-                raise BusyError("the rules are just being exchanged; try again.")
-            found = unpack(content)
-            while len(self._sets) >= RULES_SLOTS:
-                del self._sets[min(self._sets)]
-            self._sets[version] = found
+            raise BusyError("the rules are just being exchanged; try again.")
         return found
 
     def force(self, version: int) -> Force:

@@ -10,7 +10,6 @@ import numpy as np
 from engine.domain.tables import WORD_STRIDE, EngineTables
 from engine.errors import EngineError
 from engine.metrics.registry import COLUMNS
-from shm.arena import PrivateArena
 from shm.blob import Blob
 from shm.cells import Cells
 from shm.fences import read_word
@@ -73,7 +72,7 @@ class Sight:
             op_rows=array("op_rows"),
             cooldowns=array("cooldowns"),
             words=array("scan_words"),
-            rules=Blob(PrivateArena(), "rules", array("rules_ctl"), array("rules_data")),
+            rules=Blob.opened("rules", array),
             names=Names("names", array("names_ctl"), array("names_raw")),
             reference=array("reference"),
             session=array("session"),

@@ -14,6 +14,7 @@ from engine.replay.genesis import Genesis
 from engine.storage.reference_ports import Split
 from engine.storage.reference_sqlite import SqliteReferenceReader
 
+_FRAMES = ("frame_closes", "frame_ranges", "frame_marks")
 _SSR = records.REF_SSR_KNOWN | records.REF_SSR
 
 
@@ -109,7 +110,8 @@ def _with_places(reference: np.ndarray) -> np.ndarray:
 def in_new_shares(before: Genesis, splits: Sequence[Split], date: int) -> Genesis:
     """A state in the shares of a later date: prices of symbols that split after it are divided.
 
-    Their bars go, and their indicators begin anew: they rest on prices of the old shares.
+    Their bars go, those of timeframes, too, and their indicators begin anew: they rest on prices
+    of the old shares.
     """
     ratios: dict[str, float] = {}
     for split in splits:
@@ -123,7 +125,7 @@ def in_new_shares(before: Genesis, splits: Sequence[Split], date: int) -> Genesi
     arrays = {
         name: before.arrays[name].copy()
         for name in ("rows", "reference", "closes", "indicator_state", "indicator_values",
-                     "indicator_closes")
+                     "indicator_closes", *_FRAMES)
     }  # fmt: skip
     rows = arrays["rows"]
     for name in ("last", "close_rth"):
@@ -135,6 +137,8 @@ def in_new_shares(before: Genesis, splits: Sequence[Split], date: int) -> Genesi
     arrays["indicator_state"][split_now] = 0.0
     arrays["indicator_values"][:, split_now] = np.nan
     arrays["indicator_closes"][:, split_now] = 0.0
+    for name in _FRAMES:
+        arrays[name][..., split_now] = 0
     stays = ~split_now[before.arrays["bar_symbols"]]
     for name in ("bars", "bar_symbols"):
         arrays[name] = before.arrays[name][stays]

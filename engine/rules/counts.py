@@ -18,7 +18,6 @@ from engine.domain.tables import (
     EngineTables,
 )
 from engine.rules.pack import unpack
-from shm.arena import PrivateArena
 from shm.blob import Blob
 from shm.fences import acquire, read_word
 from shm.words import WORD_STRIDE
@@ -110,10 +109,10 @@ class CountsReader:
     @classmethod
     def attached(cls, fetch: Callable[[str], np.ndarray]) -> "CountsReader":
         """For a stranger: fetch(array name) -> array, say by `segments.attach`."""
-        rules = Blob(PrivateArena(), "rules", fetch("rules_ctl"), fetch("rules_data"))
         return cls(
-            fetch("cell_heads"), fetch("held"), fetch("scan_words"), fetch("kept_back"), rules
-        )
+            fetch("cell_heads"), fetch("held"), fetch("scan_words"), fetch("kept_back"),
+            Blob.opened("rules", fetch),
+        )  # fmt: skip
 
     def read(self) -> Counts | None:
         """The counts now; workers may be a cycle apart. None when the engine overtook every attempt

@@ -13,7 +13,6 @@ import numpy as np
 
 from engine.domain.sizes import Sizes
 from engine.metrics.registry import COLUMNS
-from engine.rules import opcodes as op
 from engine.rules.compiler import CompiledRules, compile_rules
 from engine.rules.evaluator import Evaluator, Moment
 from engine.rules.families import column_of
@@ -146,18 +145,8 @@ def _columns_of(program: Program) -> Program:
 
 
 def _used(program: Program, first_derived: int) -> tuple[set[int], int]:
-    """Columns that a program reads or fills, and the highest."""
-    code = program.code
-    nodes = code.nodes[code.nodes[:, op.N_OP] != op.MOMENT]
-    operands = nodes[:, op.N_A : op.N_B + 1].copy()
-    stores = nodes[:, op.N_OP] == op.STORE
-    filled = operands[stores, 1]
-    operands[stores, 1] = -1
-    of_column = (operands >= 0) & (operands & op.KIND_MASK == op.COLUMN)
-    carried = code.captures[code.captures[:, op.C_KIND] == op.CAPTURE_COLUMN, op.C_AT]
-    read = np.concatenate(
-        [operands[of_column] >> op.KIND_BITS, code.bound_col, code.unequal_col, carried]
-    )
+    """Columns that a program reads of others, and the highest that it touches."""
+    read, filled = program.columns()
     found = set(read.tolist()) - set(filled.tolist())
     derived = [first_derived + slot for slot in program.derived_slot.tolist()]
     return found, max([*found, *filled.tolist(), *derived], default=0)

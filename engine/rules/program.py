@@ -72,16 +72,8 @@ class Program:
     def fits(self, columns: int, planes: int, rows: int, room: Room) -> bool:
         """True if tables with so many columns and slots have all that the kernels touch."""
         code = self.code
-        operands = code.nodes[:, op.N_A : op.N_B + 1]
-        of_column = (operands >= 0) & (operands & op.KIND_MASK == op.COLUMN)
-        of_column[code.nodes[:, op.N_OP] == op.MOMENT] = False
         sources = code.across[code.across[:, op.A_FUNCTION] != op.BREADTH, op.A_SOURCE]
-        stores = code.nodes[code.nodes[:, op.N_OP] == op.STORE, op.N_B]
-        carried = code.captures[code.captures[:, op.C_KIND] == op.CAPTURE_COLUMN, op.C_AT]
-        read = (
-            operands[of_column] >> op.KIND_BITS, stores, code.bound_col, code.unequal_col, carried,
-            code.across[:, op.A_TO], sources,
-        )  # fmt: skip
+        read = (*self.columns(), code.across[:, op.A_TO], sources)
         planes_touched, rows_touched, family_rows = self.touched()
         return (
             _highest(*read) < columns
@@ -91,6 +83,19 @@ class Program:
             and _highest(self.families.slot) < room.families
             and (room.regular or not any("_rth(" in name for name in self.families.names))
         )
+
+    def columns(self) -> tuple[np.ndarray, np.ndarray]:
+        """(read, filled): numbers of the columns that nodes, bounds and alerts read, and of those
+        that nodes fill; with repeats."""
+        code = self.code
+        stores = code.nodes[:, op.N_OP] == op.STORE
+        operands = code.nodes[:, op.N_A : op.N_B + 1]
+        of_column = (operands >= 0) & (operands & op.KIND_MASK == op.COLUMN)
+        of_column[code.nodes[:, op.N_OP] == op.MOMENT] = False
+        of_column[stores, 1] = False
+        carried = code.captures[code.captures[:, op.C_KIND] == op.CAPTURE_COLUMN, op.C_AT]
+        read = (operands[of_column] >> op.KIND_BITS, code.bound_col, code.unequal_col, carried)
+        return np.concatenate(read), operands[stores, 1]
 
     def touched(self) -> tuple[int, int, int]:
         """(planes, rows, rows of families): slots below these are all that the kernels touch."""

@@ -1,6 +1,7 @@
 """Opens SQLite files the one way we do: version gate, WAL, one writer a file, errors named."""
 
 import errno
+import math
 import urllib.parse
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -179,3 +180,13 @@ class Database:
         except apsw.Error as error:
             self._failed = True
             raise StoreError(self.path, f"close failed: {error}", final=True) from error
+
+
+def null(value: float) -> float | None:
+    """NaN as NULL."""
+    return None if math.isnan(value) else float(value)
+
+
+def nan(value: float | None) -> float:
+    """NULL as NaN."""
+    return math.nan if value is None else value

@@ -1,6 +1,5 @@
 """Reference data in a SQLite file, and its read-only view."""
 
-import math
 import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.storage.database import Database
+from engine.storage.database import Database, nan, null
 from engine.storage.errors import StoreError
 from engine.storage.reference_ports import (
     DAILY,
@@ -65,14 +64,6 @@ WHERE (listing.symbol IS NOT NULL OR float_shares.symbol IS NOT NULL)
 _BY_TICKER = " ORDER BY CAST(symbol.ticker AS BLOB)"
 
 
-def _null(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)
-
-
-def _nan(value: float | None) -> float:
-    return math.nan if value is None else value
-
-
 class SqliteReferenceReader:
     """ReferenceReader on a file, opened mode=ro. Raises StoreError, MigrationError."""
 
@@ -110,7 +101,7 @@ class SqliteReferenceReader:
         """See ReferenceReader.daily."""
         sql = (
             "SELECT date, open, high, low, close, volume FROM daily "
-            "WHERE symbol = (SELECT symbol FROM symbol WHERE ticker = ?) AND date < ? ORDER BY date"
+            f"WHERE symbol = {_SYMBOL} AND date < ? ORDER BY date"
         )
         rows = np.array(self._rows(sql, (ticker, before)), np.float64)  # NULL becomes NaN
         bars = np.zeros(len(rows), DAILY)
@@ -121,8 +112,8 @@ class SqliteReferenceReader:
     def day_volumes(self, ticker: str, first: int, last: int) -> list[DayVolume]:
         """See ReferenceReader.day_volumes."""
         sql = (
-            "SELECT date, regular_only, minutes FROM day_volume WHERE symbol = "
-            "(SELECT symbol FROM symbol WHERE ticker = ?) AND date BETWEEN ? AND ? ORDER BY date"
+            "SELECT date, regular_only, minutes FROM day_volume "
+            f"WHERE symbol = {_SYMBOL} AND date BETWEEN ? AND ? ORDER BY date"
         )
         return [
             DayVolume(
@@ -164,7 +155,7 @@ class SqliteReferenceReader:
             sql = f"SELECT count(DISTINCT symbol), count(*), min(date), max(date) FROM {table}"
             values: tuple[str, ...] = ()
             if ticker is not None:
-                sql += " WHERE symbol = (SELECT symbol FROM symbol WHERE ticker = ?)"
+                sql += f" WHERE symbol = {_SYMBOL}"
                 values = (ticker,)
             symbols, rows, first, last = self._rows(sql, values)[0]
             if rows:
@@ -193,7 +184,7 @@ class SqliteReferenceStore(SqliteReferenceReader):
         values = [
             (
                 r.ticker, r.name, r.exchange, r.sector, r.industry, r.country, int(r.test_issue),
-                _null(r.shares), r.as_of, r.source,
+                null(r.shares), r.as_of, r.source,
             )
             for r in rows
         ]  # fmt: skip
@@ -203,7 +194,7 @@ class SqliteReferenceStore(SqliteReferenceReader):
         """See ReferenceStore.put_floats."""
         values = [
             (
-                r.ticker, r.name, r.sector, r.industry, _null(r.shares), _null(r.float_shares),
+                r.ticker, r.name, r.sector, r.industry, null(r.shares), null(r.float_shares),
                 r.as_of, r.source,
             )
             for r in rows
@@ -230,8 +221,8 @@ class SqliteReferenceStore(SqliteReferenceReader):
         """See ReferenceStore.put_daily."""
         values = [
             (
-                r.ticker, r.date, _null(r.open), _null(r.high), _null(r.low), float(r.close),
-                _null(r.volume),
+                r.ticker, r.date, null(r.open), null(r.high), null(r.low), float(r.close),
+                null(r.volume),
             )
             for r in rows
         ]  # fmt: skip
@@ -268,11 +259,11 @@ def _company(row: tuple) -> Company:
     listing = None
     if told[-1] is not None:
         fields = dict(zip(_LISTING, told, strict=True))
-        fields |= {"test_issue": bool(fields["test_issue"]), "shares": _nan(fields["shares"])}
+        fields |= {"test_issue": bool(fields["test_issue"]), "shares": nan(fields["shares"])}
         listing = Listing(ticker=ticker, **fields)
     free = None
     if floating[-1] is not None:
         fields = dict(zip(_FLOAT, floating, strict=True))
-        fields |= {name: _nan(fields[name]) for name in ("shares", "float_shares")}
+        fields |= {name: nan(fields[name]) for name in ("shares", "float_shares")}
         free = FloatShares(ticker=ticker, **fields)
     return company(ticker, listing, free)

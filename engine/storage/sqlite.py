@@ -1,10 +1,9 @@
 """Alert store and bar store in SQLite files, and their read-only views for other processes."""
 
-import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from engine.storage.database import Database
+from engine.storage.database import Database, nan, null
 from engine.storage.ports import AlertAt, BarRow, MinuteVolume, StoredAlert
 
 ALERTS_NAME = "alerts.db"
@@ -204,16 +203,6 @@ class SqliteAlertStore(SqliteAlertReader):
             return self._database.run_counted(_ALERT_PRUNE, (before_ns, keep, max(limit, 0)))
 
 
-def _null(value: float) -> float | None:
-    """NaN as NULL."""
-    return None if math.isnan(value) else float(value)
-
-
-def _nan(value: float | None) -> float:
-    """NULL as NaN."""
-    return math.nan if value is None else value
-
-
 class SqliteBarReader:
     """BarReader on a file that another process writes, opened mode=ro."""
 
@@ -230,12 +219,12 @@ class SqliteBarReader:
             BarRow(
                 symbol=symbol,
                 minute_ns=minute_ns,
-                open=_nan(open_),
-                high=_nan(high),
-                low=_nan(low),
-                close=_nan(close),
-                volume=_nan(volume),
-                pv=_nan(pv),
+                open=nan(open_),
+                high=nan(high),
+                low=nan(low),
+                close=nan(close),
+                volume=nan(volume),
+                pv=nan(pv),
                 trades=trades,
                 flags=flags,
                 n=n,
@@ -252,7 +241,7 @@ class SqliteBarReader:
         sql = _BAR_VOLUMES.format(stream=_stream(stream_id))
         for row in self._database.stream("read", sql, _span(from_ns, to_ns, stream_id)):
             ticker, minute_ns, volume = row
-            yield MinuteVolume(ticker, minute_ns, _nan(volume))
+            yield MinuteVolume(ticker, minute_ns, nan(volume))
 
     def close(self) -> None:
         """Close the file."""
@@ -288,7 +277,7 @@ class SqliteBarStore(SqliteBarReader):
                 bar.symbol,
                 bar.stream_id,
                 int(bar.n),
-                *(_null(x) for x in (bar.open, bar.high, bar.low, bar.close, bar.volume, bar.pv)),
+                *(null(x) for x in (bar.open, bar.high, bar.low, bar.close, bar.volume, bar.pv)),
                 int(bar.trades),
                 int(bar.flags),
             )

@@ -206,6 +206,9 @@ def test_a_split_overnight_puts_the_state_of_before_into_new_shares(place: Path)
     assert np.isnan(after.arrays["indicator_values"][:, aig]).all()
     state = after.arrays["indicator_state"]
     assert not state[aig].any() and state[bac].any()
+    for name in ("frame_closes", "frame_ranges", "frame_marks"):
+        bars = after.arrays[name]
+        assert not bars[..., aig].any() and bars[..., bac].any(), name
     for other in (split.date - 1, 20131010):
         late = Split(ticker="AIG", date=other, ratio=2.0)
         assert in_new_shares(before, [late], 20131009) is before

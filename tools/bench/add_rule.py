@@ -1,6 +1,7 @@
 """One more rule beside 5,000 active ones: how long until it is published, and what taking it into
 use costs the cycle that does."""
 
+import functools
 import statistics
 import tempfile
 import time
@@ -16,6 +17,7 @@ from engine.rules.model import Rule, to_document
 from engine.scan.fire_nb import ALERTS
 from engine.storage.rule_sqlite import SqliteRuleStore
 from tools.bench.desk import Engine
+from tools.bench.figures import elapsed_ms, figure
 from tools.bench.scan import SELECTIVE, make_rules, steady_columns
 from tools.bench.templates import rules_of, templates
 
@@ -56,15 +58,13 @@ class _Desk:
         self.engine = engine
         self.library = Library(store, limits, engine.tables.sizes, time.time_ns)
 
-    def change(self, action: Any, documents: list[dict[str, Any]]) -> float:
-        """Store, compile and publish; ms."""
+    def change(self, action: Any, documents: list[dict[str, Any]]) -> None:
+        """Store, compile and publish."""
         done: list[Program] = []
-        begun = time.perf_counter_ns()
         change = Change(action=action, author=_AUTHOR, documents=tuple(documents))
         self.library.apply(change, done.append)
         self.engine.publish(done[-1].content)
         self.library.before = done[-1].compiled
-        return (time.perf_counter_ns() - begun) / 1e6
 
 
 def _fires(engine: Engine) -> bool:
@@ -76,13 +76,6 @@ def _fires(engine: Engine) -> bool:
 def _added(number: int) -> dict[str, Any]:
     """Its id is the lowest of all, so that its alerts are the first."""
     return {"id": f"a{ADDED - number}", "name": "new", "where": "last > 5"}
-
-
-def _row(name: str, value: float, unit: str, target: float) -> dict[str, Any]:
-    return {
-        "name": f"add_rule_to_{RULES}_{name}", "value": round(value, 3), "unit": unit,
-        "target": target, "met": value <= target,
-    }  # fmt: skip
 
 
 def run() -> list[dict[str, Any]]:
@@ -97,7 +90,8 @@ def run() -> list[dict[str, Any]]:
         publish, extra, waited, after = [], [], [], []
         for number in range(ADDED):
             before = statistics.median(engine.cycle_ms() for _ in range(SETTLE))
-            publish.append(desk.change("create", [_added(number)]))
+            create = functools.partial(desk.change, "create", [_added(number)])
+            publish.append(elapsed_ms(create))
             extra.append(engine.cycle_ms() - before)
             cycles = 1
             while not _fires(engine) and cycles <= TAKEN:
@@ -106,9 +100,10 @@ def run() -> list[dict[str, Any]]:
             waited.append(cycles)
             after += [engine.cycle_ms() - before for _ in range(CYCLES // ADDED)]
         desk.library.store.close()
+    name = f"add_rule_to_{RULES}"
     return [
-        _row("published", min(publish), "ms", PUBLISH_MS),
-        _row("first_cycle_extra", min(extra), "ms", EXTRA_MS),
-        _row("later_cycles_extra", float(np.median(after)), "ms", EXTRA_MS / 10),
-        _row("fires_in_cycle", max(waited), "cycle", TAKEN),
+        figure(f"{name}_published", min(publish), PUBLISH_MS),
+        figure(f"{name}_first_cycle_extra", min(extra), EXTRA_MS),
+        figure(f"{name}_later_cycles_extra", float(np.median(after)), EXTRA_MS / 10),
+        figure(f"{name}_fires_in_cycle", max(waited), TAKEN, unit="cycle"),
     ]

@@ -1,8 +1,5 @@
 """One scan worker on private memory, for benchmarks: a market of made-up numbers."""
 
-import time
-from collections.abc import Callable
-
 import numpy as np
 
 from engine.domain import records, tables
@@ -15,6 +12,7 @@ from engine.rules.pack import pack
 from engine.rules.program_nb import evaluate_rules_nb
 from engine.scan.stage import ScanStage
 from shm.arena import PrivateArena
+from tools.bench.figures import elapsed_ms
 
 STEP_NS = 100_000_000
 START_NS = 1_381_217_400_000_000_000
@@ -123,10 +121,3 @@ class Engine:
         """float64[metrics, symbols] of the newest cycle."""
         whole: np.ndarray = self.tables.scan.columns[self.n & 1][:, : self.symbols]
         return whole
-
-
-def elapsed_ms(work: Callable[[], object]) -> float:
-    """What one call takes."""
-    start = time.perf_counter_ns()
-    work()
-    return (time.perf_counter_ns() - start) / 1e6

@@ -2,8 +2,6 @@
 
 import gc
 import itertools
-import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,6 +15,7 @@ from engine.indicators.stage import IndicatorsStage, fill
 from engine.metrics.columns import MetricColumns
 from engine.metrics.registry import COLUMNS
 from shm.arena import PrivateArena
+from tools.bench.figures import elapsed_ms, figure
 
 SYMBOLS = 10_000
 WARM_BARS = 210
@@ -148,26 +147,6 @@ class _TaLib:
         return float(self._rsi[symbol].value)
 
 
-def _ms(work: Callable[[], None]) -> float:
-    start = time.perf_counter_ns()
-    work()
-    return (time.perf_counter_ns() - start) / 1e6
-
-
-def _line(name: str, value: float, target: float, peer: str, peer_value: float) -> dict[str, Any]:
-    ratio = peer_value / value if peer else None
-    return {
-        "name": name,
-        "value": round(value, 3),
-        "unit": "ms",
-        "target": target,
-        "met": value <= target and (ratio is None or ratio >= RATIO),
-        "peer": peer or None,
-        "peer_value": round(peer_value, 3) if peer else None,
-        "ratio": round(ratio, 2) if ratio else None,
-    }
-
-
 def _metrics_ms(ours: _Ours) -> float:
     """Best time of one computation of all metric columns, cells and parities taking turns."""
     shared = ours.tables
@@ -193,7 +172,7 @@ def _metrics_ms(ours: _Ours) -> float:
         shared.cell.heads["n"][slot] = n
         shared.cell.heads["t_ns"][slot] = start + 903 * records.NS_PER_SECOND
         shared.indicators.words[0] = n * 2
-        best = min(best, _ms(lambda n=n: metrics.compute(n)))  # type: ignore[misc]
+        best = min(best, elapsed_ms(lambda n=n: metrics.compute(n)))  # type: ignore[misc]
     return best
 
 
@@ -208,14 +187,15 @@ def run(symbols: int = SYMBOLS) -> list[dict[str, Any]]:
         bars = market.minute(next(minutes))
         ours.publish(bars)
         peer.publish(bars)
-        best_peer = min(best_peer, _ms(peer.step))
-        best_ours = min(best_ours, _ms(ours.step))
+        best_peer = min(best_peer, elapsed_ms(peer.step))
+        best_ours = min(best_ours, elapsed_ms(ours.step))
     for symbol in (0, symbols // 2, symbols - 1):
         if abs(ours.value("rsi(14)", symbol) - peer.rsi(symbol)) > 1e-9:
             raise ArithmeticError(f"rsi(14) of symbol {symbol} differs from TA-Lib's")
     label = f"TA-Lib {talib.__version__} stream handles"
     scale = symbols / SYMBOLS
     return [
-        _line("indicators_bar_close", best_ours, BAR_CLOSE_MS * scale, label, best_peer),
-        _line("metric_columns", _metrics_ms(ours), METRICS_MS * scale, "", 0.0),
+        figure("indicators_bar_close", best_ours, BAR_CLOSE_MS * scale, label, best_peer,
+               least=RATIO),
+        figure("metric_columns", _metrics_ms(ours), METRICS_MS * scale),
     ]

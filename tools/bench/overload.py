@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from tools.bench.desk import START_NS, Engine
+from tools.bench.figures import figure
 from tools.bench.program import Market
 from tools.bench.scan import HALF_COOL_S, SELECTIVE, start
 from tools.bench.templates import rules_of, templates
@@ -38,15 +39,12 @@ def _measure(engine: Engine) -> dict[int, float]:
 
 def _rows(name: str, best: dict[int, float]) -> list[dict[str, Any]]:
     return [
-        {
-            "name": f"overload_{name}_stride_{stride}", "value": round(best[stride], 3),
-            "unit": "ms", "target": None,
-            "met": best[1] / best[4] >= LEAST_RATIO if stride == 4 else None,
-            "peer": "every symbol in every cycle", "peer_value": round(best[1], 3),
-            "ratio": round(best[1] / best[stride], 2),
-        }
+        figure(
+            f"overload_{name}_stride_{stride}", best[stride], None, "every symbol in every cycle",
+            best[1], least=LEAST_RATIO if stride == 4 else 0.0,
+        )
         for stride in (2, 4)
-    ]  # fmt: skip
+    ]
 
 
 def run() -> list[dict[str, Any]]:

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,8 @@ import numpy as np
 import polars as pl
 
 from engine.metrics.registry import resolve
-from tools.bench.desk import STEP_NS, Engine, elapsed_ms
+from tools.bench.desk import STEP_NS, Engine
+from tools.bench.figures import elapsed_ms, figure
 from tools.bench.templates import Columns, Cross, Leaf, Template, names, rules_of, templates
 
 SYMBOLS, RULES = 10_000, 1_000
@@ -232,22 +232,6 @@ def _same(peer: str, ours: np.ndarray, theirs: list[int] | np.ndarray) -> None:
         )
 
 
-def _rows(
-    ours: float, rules_ms: float, peers: dict[str, tuple[float, float, float]]
-) -> Iterator[dict[str, Any]]:
-    for peer, (cycle, value, least) in peers.items():
-        ratio = value / cycle
-        yield {
-            "name": f"program_cycle_{SYMBOLS}x{RULES}_templates", "value": round(cycle, 3),
-            "unit": "ms", "target": ALL_MS, "met": cycle <= ALL_MS and ratio >= least,
-            "peer": peer, "peer_value": round(value, 3), "ratio": round(ratio, 2),
-        }  # fmt: skip
-    yield {
-        "name": f"program_rules_{SYMBOLS}x{RULES}_templates", "value": round(rules_ms, 3),
-        "unit": "ms", "target": None, "met": None, "peer": None, "peer_value": None, "ratio": None,
-    }  # fmt: skip
-
-
 def run() -> list[dict[str, Any]]:
     """Measure on one core, best of several; raises ArithmeticError if a peer finds other symbols
     than we do. The peers get our metrics, and neither cooldowns nor alerts."""
@@ -271,13 +255,17 @@ def run() -> list[dict[str, Any]]:
     share = at_rounds[ROUNDS].sum() / (SYMBOLS * RULES)
     said = f"and our metrics, {share:.2%} of the pairs true"
     ours = best["cycle"]
-    return list(_rows(ours, best["rules"], {
-        f"numpy {np.__version__} {said}": (ours, best["numpy"] + best["metrics"], NUMPY_RATIO),
-        f"polars {pl.__version__}, 1 thread, {said}":
-            (ours, polars_ms + best["metrics"], POLARS_RATIO),
-        f"duckdb {duckdb.__version__}, 1 thread, {said}":
-            (ours, duckdb_ms + best["metrics"], DUCKDB_RATIO),
-    }))  # fmt: skip
+    load = f"{SYMBOLS}x{RULES}_templates"
+    cycle = f"program_cycle_{load}"
+    return [
+        figure(cycle, ours, ALL_MS, f"numpy {np.__version__} {said}",
+               best["numpy"] + best["metrics"], least=NUMPY_RATIO),
+        figure(cycle, ours, ALL_MS, f"polars {pl.__version__}, 1 thread, {said}",
+               polars_ms + best["metrics"], least=POLARS_RATIO),
+        figure(cycle, ours, ALL_MS, f"duckdb {duckdb.__version__}, 1 thread, {said}",
+               duckdb_ms + best["metrics"], least=DUCKDB_RATIO),
+        figure(f"program_rules_{load}", best["rules"]),
+    ]  # fmt: skip
 
 
 if __name__ == "__main__":

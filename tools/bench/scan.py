@@ -20,7 +20,8 @@ from engine.metrics.registry import COLUMNS, METRICS, resolve
 from engine.rules.compiler import CompiledRules
 from engine.rules.model import Condition, Op, Rule
 from engine.scan.fire_nb import COOLED, FIRED
-from tools.bench.desk import START_NS, STEP_NS, Engine, elapsed_ms
+from tools.bench.desk import START_NS, STEP_NS, Engine
+from tools.bench.figures import elapsed_ms, figure
 
 SYMBOLS, RULES, LEAVES = 10_000, 1_000, 3
 CYCLE_MS, SMALL_MS = 12.0, 0.1
@@ -245,23 +246,6 @@ def duckdb_main(columns: np.ndarray, leaves: list, rounds: int) -> float:
 PEERS = {"polars": polars_main, "duckdb": duckdb_main}
 
 
-def _row(
-    name: str, value: float, target: float | None, peer: str, peer_value: float, least: float
-) -> dict[str, Any]:
-    ratio = peer_value / value if peer else None
-    met = (target is None or value <= target) and (ratio is None or ratio >= least)
-    return {
-        "name": name,
-        "value": round(value, 3),
-        "unit": "ms",
-        "target": target,
-        "met": met if target is not None or least else None,
-        "peer": peer or None,
-        "peer_value": round(peer_value, 3) if peer else None,
-        "ratio": round(ratio, 2) if ratio else None,
-    }
-
-
 def run() -> list[dict[str, Any]]:
     """Measure on one core, best of several; raises ArithmeticError if a load is not as promised."""
     selective = _measure(SYMBOLS, RULES, SELECTIVE, HALF_COOL_S, ROUNDS)
@@ -282,29 +266,27 @@ def run() -> list[dict[str, Any]]:
     polars = f"polars {pl.__version__} expressions, 1 thread, and our metrics"
     duck = f"duckdb {duckdb.__version__}, 1 thread, prepared, and our metrics"
     ten_size = f"{SYMBOLS}x{MANY_RULES}x{LEAVES}"
+    masks = f"{numpy} masks, dense cooldown, our metrics"
+    ten_pct, sixty_pct = f"scan_cycle_{size}_10_pct_true", f"scan_cycle_{size}_60_pct_true"
     return [
-        _row(f"scan_cycle_{size}", ours, CYCLE_MS,
-             f"{numpy} masks, dense cooldown, our metrics", numpy_whole, NUMPY_RATIO),
-        _row(f"scan_cycle_{size}_polars", ours, CYCLE_MS,
-             polars, polars_ms + selective.metrics, POLARS_RATIO),
-        _row(f"scan_cycle_{size}_duckdb", ours, CYCLE_MS,
-             duck, duckdb_ms + selective.metrics, DUCKDB_RATIO),
-        _row(f"scan_cycle_{ten_size}", ten.cycle, TEN_MS,
-             f"{numpy} masks, dense cooldown, our metrics", ten.numpy_scan + ten.metrics,
-             NUMPY_RATIO),
-        _row(f"scan_cycle_{ten_size}_polars", ten.cycle, TEN_MS,
-             polars, _peer_ms("polars", ten, FEW_ROUNDS) + ten.metrics, POLARS_RATIO),
-        _row(f"scan_cycle_{ten_size}_duckdb", ten.cycle, TEN_MS,
-             duck, _peer_ms("duckdb", ten, 3) + ten.metrics, DUCKDB_RATIO),
-        _row(f"scan_rules_{size}", selective.rules, None, f"{numpy} masks",
-             selective.numpy_masks, NUMPY_RATIO),
-        _row(f"scan_cycle_{size}_10_pct_true", many.cycle, None,
-             f"{numpy} masks, dense cooldown, our metrics", many.numpy_scan + many.metrics, 1.0),
-        _row(f"scan_cycle_{size}_60_pct_true", most.cycle, None,
-             f"{numpy} masks, dense cooldown, our metrics", most.numpy_scan + most.metrics, 1.0),
-        _row(f"scan_rules_2000x10x{LEAVES}", small.rules, SMALL_MS, f"{numpy} masks",
-             small.numpy_masks, 0),
-        _row(f"scan_firing_{SYMBOLS}x{MANY_RULES}x{LEAVES}", firing_ms, FIRE_MS, "", 0, 0),
+        figure(f"scan_cycle_{size}", ours, CYCLE_MS, masks, numpy_whole, least=NUMPY_RATIO),
+        figure(f"scan_cycle_{size}_polars", ours, CYCLE_MS, polars, polars_ms + selective.metrics,
+               least=POLARS_RATIO),
+        figure(f"scan_cycle_{size}_duckdb", ours, CYCLE_MS, duck, duckdb_ms + selective.metrics,
+               least=DUCKDB_RATIO),
+        figure(f"scan_cycle_{ten_size}", ten.cycle, TEN_MS, masks, ten.numpy_scan + ten.metrics,
+               least=NUMPY_RATIO),
+        figure(f"scan_cycle_{ten_size}_polars", ten.cycle, TEN_MS, polars,
+               _peer_ms("polars", ten, FEW_ROUNDS) + ten.metrics, least=POLARS_RATIO),
+        figure(f"scan_cycle_{ten_size}_duckdb", ten.cycle, TEN_MS, duck,
+               _peer_ms("duckdb", ten, 3) + ten.metrics, least=DUCKDB_RATIO),
+        figure(f"scan_rules_{size}", selective.rules, None, f"{numpy} masks",
+               selective.numpy_masks, least=NUMPY_RATIO),
+        figure(ten_pct, many.cycle, None, masks, many.numpy_scan + many.metrics, least=1.0),
+        figure(sixty_pct, most.cycle, None, masks, most.numpy_scan + most.metrics, least=1.0),
+        figure(f"scan_rules_2000x10x{LEAVES}", small.rules, SMALL_MS, f"{numpy} masks",
+               small.numpy_masks),
+        figure(f"scan_firing_{SYMBOLS}x{MANY_RULES}x{LEAVES}", firing_ms, FIRE_MS),
     ]  # fmt: skip
 
 
