@@ -10,6 +10,7 @@ from web import middlewares, static_files
 from web.app_state import STATE, AppState
 from web.deps import KEY, Deps, Front, closed_reason
 from web.families import FamilyView
+from web.principal import NEEDED
 from web.reading import SymbolDirectory
 from web.routes import ROUTES
 from web.ws.handler import close_all
@@ -30,11 +31,13 @@ def make_app(deps: Deps) -> web.Application:
         front, SymbolDirectory(deps.tables), FamilyView(deps.tables), CountsReader.of(deps.tables)
     )
     app[static_files.FILES] = static_files.load()
+    needed = app[NEEDED] = {}
     for route in ROUTES:
-        if route.method == "GET":
-            app.router.add_get(route.path, route.handler, allow_head=route.path != "/ws")
-        else:
-            app.router.add_route(route.method, route.path, route.handler)
+        resource = app.router.add_resource(route.path)
+        resource.add_route(route.method, route.handler)
+        if route.method == "GET" and route.path != "/ws":
+            resource.add_route("HEAD", route.handler)
+        needed[route.method, resource.canonical] = route.role
     app.on_response_prepare.append(middlewares.set_security_headers)
     app.cleanup_ctx.append(_push_loops)
     app.on_shutdown.append(close_all)

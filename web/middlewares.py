@@ -8,6 +8,7 @@ from aiohttp import web
 
 from shm.errors import ShmError
 from web.deps import KEY, Front
+from web.principal import ADMIN, LOCAL, NEEDED, PRINCIPAL, demand
 from web.problems import Problem, problem_response
 from web.reading import NoCycleError, TornError
 
@@ -155,4 +156,20 @@ def _same_origin(request: web.Request) -> bool:
     return len(sent) == 1 and sent[0] in request.app[KEY].origins
 
 
-MIDDLEWARES = (count_requests, answer_problems, gate_without_sign_in, check_host_and_origin)
+@web.middleware
+async def identify(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Say who asks, and refuse whoever has not the role that the route takes."""
+    if request.app[KEY].deps.auth == "none":
+        request[PRINCIPAL] = LOCAL
+    resource = request.match_info.route.resource
+    if resource is not None:
+        method = "GET" if request.method == "HEAD" else request.method
+        role = request.app[NEEDED].get((method, resource.canonical), ADMIN)
+        if role:
+            demand(request, role)
+    return await handler(request)
+
+
+MIDDLEWARES = (
+    count_requests, answer_problems, gate_without_sign_in, check_host_and_origin, identify
+)  # fmt: skip

@@ -4,6 +4,7 @@ import dataclasses
 
 from web.health import get_health, get_live, get_ready
 from web.middlewares import Handler
+from web.principal import ADMIN, VIEWER
 from web.prometheus import get_metrics
 from web.rest.alerts import get_alert, list_alerts
 from web.rest.catalogue import list_metrics
@@ -19,20 +20,22 @@ from web.ws.handler import get_socket
 
 @dataclasses.dataclass(frozen=True)
 class Route:
-    """One route; `about` is its line in docs/api.md."""
+    """One route; `about` is its line in docs/api.md; role: the least one it takes, empty: anybody
+    may ask."""
 
     method: str
     path: str
     handler: Handler
     about: str
+    role: str = VIEWER
 
 
 ROUTES = (
-    Route("GET", "/", get_page, "The page."),
-    Route("GET", "/static/{path:.+}", get_static, "Files of the page."),
-    Route("GET", "/health", get_health, "Summary: ok or degraded (200), starting or closed (503)."),
-    Route("GET", "/live", get_live, "200 while the front's process answers."),
-    Route("GET", "/ready", get_ready, "200 after warm-up with every role beating, else 503."),
+    Route("GET", "/", get_page, "The page.", ""),
+    Route("GET", "/static/{path:.+}", get_static, "Files of the page.", ""),
+    Route("GET", "/health", get_health, "Summary: ok or degraded (200), starting (503).", ""),
+    Route("GET", "/live", get_live, "200 while the front's process answers.", ""),
+    Route("GET", "/ready", get_ready, "200 after warm-up with every role beating, else 503.", ""),
     Route("GET", "/stats", get_stats, "Every counter by role, as JSON."),
     Route("GET", "/metrics", get_metrics, "Telemetry for Prometheus."),
     Route("GET", "/ws", get_socket, "The WebSocket."),
@@ -45,5 +48,5 @@ ROUTES = (
     Route("GET", "/api/v1/rules/counts", count_rules, "What fired and was held back, by rule."),
     Route("GET", "/api/v1/rules/{rule_id}/explain", explain_rule, "Why it fires, or why not."),
     Route("GET", "/api/v1/metrics", list_metrics, "What a rule can name: the metric catalogue."),
-    Route("POST", "/api/v1/demo-market", switch_market, "Restart on the other demo market."),
+    Route("POST", "/api/v1/demo-market", switch_market, "Restart on the other demo market.", ADMIN),
 )
