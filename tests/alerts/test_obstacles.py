@@ -158,6 +158,8 @@ def test_a_test_issue_and_a_halt_stand_in_the_way() -> None:
         ({"exchanges": ["NYSE"]}, "exchanges: X is not known to be in NYSE"),
         ({"price_min": 7, "price_max": 9}, "last >= 7, but it is 6"),
         ({"price_max": 5.5}, "last <= 5.5, but it is 6"),
+        ({"adv_min": 2e6, "adv_max": 3e6}, "adv_20 >= 2000000, but it is 1.5e+06"),
+        ({"adv_max": 1e6}, "adv_20 <= 1000000, but it is 1.5e+06"),
         ({"sessions": ["regular"]}, "in_session(regular), which is not so"),
         ({"where": "bid > 1 and ask > 1"}, "bid > 1 and ask > 1, which is unknown"),
     ],
@@ -166,10 +168,22 @@ def test_each_part_of_the_universe_is_named(universe: dict[str, Any], said: str)
     desk = Desk(where(universe=universe))
     desk.world.tables.session["open_ns"] = at(100)
     desk.world.tables.session["close_ns"] = at(200)
-    why = desk.cycle(0, last=6, bid=3)
+    why = desk.cycle(0, last=6, bid=3, adv_20=1.5e6)
     only(why, "universe", said)
-    if "last" in said or "bid" in said:
+    if said.startswith(("last", "bid", "adv")):
         assert why.obstacles[0].part.text == said.partition(", ")[0]
+
+
+def test_volumes_of_the_universe_stand_in_the_way_while_they_are_unknown_and_only_then() -> None:
+    desk = Desk(where(universe={"adv_min": 1e6, "adv_max": 2e6}))
+    assert desk.cycle(0, last=6, adv_20=1e6).fired
+    unknown = desk.cycle(1, last=6)
+    assert kinds(unknown) == ["universe", "universe"] and not unknown.fired
+    said = [one.text for one in unknown.obstacles]
+    assert said == ["universe, adv_20 >= 1000000, which is unknown.",
+                    "universe, adv_20 <= 2000000, which is unknown."]  # fmt: skip
+    assert desk.cycle(2, last=6, adv_20=2e6).fired
+    only(desk.cycle(3, last=6, adv_20=2.1e6), "universe", "adv_20 <= 2000000, but it is 2.1e+06")
 
 
 def test_an_edge_needs_a_cycle_before_and_that_it_was_not_true_in_it() -> None:
