@@ -17,6 +17,7 @@ from engine.rules.errors import ChangeError
 from engine.rules.format import format_tree
 from engine.rules.model import Condition, Rule
 from engine.rules.tree import Cond, Expr, Node, Number
+from engine.rules.words import is_flag
 
 _OPPOSITE: dict[t.CompareOp, t.CompareOp] = {
     ">": "<", ">=": "<=", "<": ">", "<=": ">=", "==": "==", "!=": "!=",
@@ -187,7 +188,7 @@ def _mirror(node: Expr) -> _Image:
             return _product(node) if node.op == "*" else _ratio(node)
         case t.Lag():
             inner = _mirror(node.value)
-            return inner._replace(expr=t.Lag(inner.expr, node.window))
+            return inner._replace(expr=t.Lag(_plainly_number(inner.expr), node.window))
         case t.Since():
             return _Image(1, t.Since(flip(node.condition)), 0)
         case t.If():
@@ -200,6 +201,12 @@ def _mirror(node: Expr) -> _Image:
             return _cross_section(node)
         case _:
             raise _refusal(node, "the rule it looks at is another one when prices fall")
+
+
+def _plainly_number(expr: Expr) -> Expr:
+    """The same number, such that its past is one: `ago(halted, 1m)` would be a condition."""
+    bare_flag = isinstance(expr, t.MetricRef) and is_flag(expr.name)
+    return t.Negate(t.Negate(expr)) if bare_flag else expr
 
 
 def _metric(name: str) -> _Image:

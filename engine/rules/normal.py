@@ -143,6 +143,8 @@ def _call(expr: Call) -> Expr:
                 return folded
     if expr.function in {"min", "max"}:
         parts = list(_distinct(parts))
+        if len(parts) == 1:
+            return parts[0]
     return Call(expr.function, tuple(parts))
 
 

@@ -11,9 +11,13 @@ from engine.rules.errors import ChangeError
 from engine.rules.flip import flip, flip_rule
 from engine.rules.format import format_tree
 from engine.rules.identity import content_hash
+from engine.rules.kinds import check
+from engine.rules.limits import DEFAULT_LIMITS
 from engine.rules.model import to_document
+from engine.rules.tree import Cond
 from engine.rules.validate import read_rule
 from engine.rules.written import read_text
+from tests.rules.trees import conditions
 
 PAIRS = [
     ("chg_5m_pct > 1.5", "chg_5m_pct < -1.5"),
@@ -48,6 +52,8 @@ PAIRS = [
     ("ago(last, 5m) < last", "ago(last, 5m) > last"),
     ("sequence(last > hod, chg_1m_pct > 1 within 5m, cancel last < vwap_rth)",
      "sequence(last < lod, chg_1m_pct < -1 within 5m, cancel last > vwap_rth)"),
+    ("ago(--halted, 1m) > ago(ago(-halted, 2m), 1m)",
+     "ago(--halted, 1m) > -ago(ago(--halted, 2m), 1m)"),
     ("if(halted, chg_1m_pct, chg_5m_pct) > 1", "if(halted, chg_1m_pct, chg_5m_pct) < -1"),
 ]  # fmt: skip
 
@@ -90,6 +96,16 @@ def test_the_mirror_image_of_the_mirror_image_is_the_rule(written: list[dict[str
     mirrored = read_rule(to_document(flip_rule(rule)))
     back = flip_rule(mirrored, "a")
     assert content_hash(back) == content_hash(rule)
+
+
+@settings(max_examples=300, deadline=None)
+@given(conditions.filter(lambda tree: not check(tree, DEFAULT_LIMITS)))
+def test_the_text_of_a_mirror_image_reads_as_the_mirror_image(tree: Cond) -> None:
+    try:
+        mirrored = flip(tree)
+    except ChangeError:
+        return
+    assert read_text(format_tree(mirrored)) == mirrored
 
 
 def test_a_mirrored_rule_is_a_rule_in_the_same_form() -> None:

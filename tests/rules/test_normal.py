@@ -115,6 +115,7 @@ def test_a_normal_form_is_its_own_and_has_no_not_but_on_what_has_no_dual(tree: C
         (Or((A, Compare(">", Number(2.0), Number(1.0)))), TRUE),
         (Compare(">", Negate(Negate(LAST)), Call("max", (Number(0.5), Number(1.0)))), A),
         (Compare(">", Call("coalesce", (LAST, LAST)), Number(1.0)), A),
+        (Compare(">", Call("max", (LAST, MetricRef("price"), LAST)), Number(1.0)), A),
         (Compare(">", If(Compare("<", Number(0.0), Number(1.0)), LAST, VWAP), Number(1.0)), A),
     ],
 )  # fmt: skip

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -10,8 +11,10 @@ from hypothesis import strategies as st
 
 from engine.rules.errors import RuleError, RuleTextError
 from engine.rules.format import format_tree
+from engine.rules.identity import content_hash
 from engine.rules.kinds import check
 from engine.rules.limits import DEFAULT_LIMITS, MAX_TEXT_BYTES, Limits
+from engine.rules.model import to_document
 from engine.rules.normal import encoding, normal_form
 from engine.rules.parser import parse
 from engine.rules.tree import (
@@ -36,6 +39,7 @@ from engine.rules.tree import (
     Window,
     Within,
 )
+from engine.rules.validate import read_rule
 from engine.rules.written import read_text, read_tree
 from tests.rules.trees import conditions
 
@@ -45,6 +49,12 @@ A_TEXT = "last > 1"
 A = Compare(">", LAST, ONE)
 B = Compare("<", BID, Number(2.0))
 HALTED = Flag("halted")
+WIDE = Limits(max_rule_cost_us=1e12, max_set_cost_share=1e9)
+numeric = st.builds(
+    Compare, st.sampled_from([">", ">=", "<", "<=", "==", "!="]),
+    st.builds(MetricRef, st.sampled_from(["last", "price", "rsi(14)", "halted", "ssr"])),
+    st.integers(-99, 99).map(lambda n: Number(n / 4)),
+)  # fmt: skip
 valid = conditions.filter(lambda tree: not check(tree, DEFAULT_LIMITS))
 
 
@@ -72,6 +82,47 @@ def test_layout_and_comments_mean_nothing(tree: Cond, chance: random.Random) -> 
 @given(valid)
 def test_the_json_of_a_tree_reads_as_the_same_tree(tree: Cond) -> None:
     assert read_tree(json.loads(encoding(tree)), "tree") == tree
+
+
+@settings(max_examples=EXAMPLES, deadline=None)
+@given(valid, st.lists(numeric, min_size=1, max_size=3))
+def test_the_three_forms_of_a_rule_are_read_alike(tree: Cond, listed: list[Compare]) -> None:
+    told = {"id": "a", "name": "A"}
+    for cond in (tree, listed[0] if len(listed) == 1 else And(tuple(listed))):
+        forms: list[dict[str, Any]] = [
+            {"where": format_tree(cond)}, {"tree": json.loads(encoding(cond))},
+        ]  # fmt: skip
+        if cond is not tree:
+            forms.append({"conditions": [
+                {"metric": one.left.name, "op": one.op, "value": one.right.value}
+                for one in listed
+                if isinstance(one.left, MetricRef) and isinstance(one.right, Number)
+            ]})  # fmt: skip
+        rules = [read_rule(told | form, WIDE) for form in forms]
+        assert [rule.condition for rule in rules] == [cond] * len(rules)
+        assert len({content_hash(rule) for rule in rules}) == 1
+        assert [read_rule(to_document(rule), WIDE) for rule in rules] == rules
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["{} > 0", "{} + 1 > 0", "{} between 0 and 1", "crosses_above({}, 0)", "max({}, 1) > 0",
+     "ago({}, 1m) > 0", "rank({}) > 0"],
+)  # fmt: skip
+def test_the_past_of_a_flag_is_no_number_in_any_form(place: str) -> None:
+    with pytest.raises(RuleTextError, match="expected a number but found a condition"):
+        read_text(place.format("ago(halted, 1m)"))
+    past = Lag(MetricRef("halted"), Window(1, "m"))
+    same = json.loads(encoding(read_text(place.format("ago(bid, 1m)"))))
+    document = json.loads(
+        json.dumps(same).replace(
+            json.dumps(json.loads(encoding(Lag(BID, Window(1, "m"))))),
+            json.dumps(json.loads(encoding(past))),
+        )
+    )
+    assert document != same
+    with pytest.raises(RuleError, match="halted is a flag; its past is a condition"):
+        read_tree(document, "tree")
 
 
 @settings(max_examples=EXAMPLES, deadline=None)
