@@ -1,0 +1,1 @@
+"""Who may sign in: passwords, and changes of users that the command line and the front share."""

@@ -1,0 +1,1 @@
+"""Sign-in: store, tokens, bounds and the front over HTTP."""

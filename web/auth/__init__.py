@@ -1,0 +1,1 @@
+"""Sign-in: who asks, what they hold, and what is granted to them."""
