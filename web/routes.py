@@ -1,10 +1,7 @@
 """The one table of routes: method, path, handler and one line for the docs."""
 
-import dataclasses
-
 from web.health import get_health, get_live, get_ready
-from web.middlewares import Handler
-from web.principal import ADMIN, VIEWER
+from web.principal import ADMIN
 from web.prometheus import get_metrics
 from web.rest.alerts import get_alert, list_alerts
 from web.rest.catalogue import list_metrics
@@ -14,21 +11,9 @@ from web.rest.rules import count_rules, list_rules
 from web.rest.stats import get_stats
 from web.rest.status import get_status
 from web.rest.symbols import get_symbol, list_symbols
+from web.route import Route
 from web.static_files import get_page, get_static
 from web.ws.handler import get_socket
-
-
-@dataclasses.dataclass(frozen=True)
-class Route:
-    """One route; `about` is its line in docs/api.md; role: the least one it takes, empty: anybody
-    may ask."""
-
-    method: str
-    path: str
-    handler: Handler
-    about: str
-    role: str = VIEWER
-
 
 ROUTES = (
     Route("GET", "/", get_page, "The page.", ""),
