@@ -17,6 +17,7 @@ from engine.rules.model import Rule
 from engine.storage.ports import AlertAt
 from web.problems import Problem
 from web.reading import MetricIndex
+from web.rule_book import RuleBook
 
 
 class AlertSource(Protocol):
@@ -120,9 +121,9 @@ class Deps:
     no_switch: one sentence why that cannot be, empty when it can.
     limits: the bounds of [web]. count(series, amount), observe(series, ns) and gauge(series, value)
     write the front's own line of the board. stored_rule(id): a rule as it is kept, also one that is
-    not in force. now_ns: monotonic clock; engine_ns: engine time, as
-    alerts are stamped with it. max_skew_ms: how far engine time may be from the wall clock before
-    that degrades it.
+    not in force; rules: all of them, None: none are kept. now_ns: monotonic clock; engine_ns:
+    engine time, as alerts are stamped with it. max_skew_ms: how far engine time may be from
+    the wall clock before that degrades it.
     """
 
     tables: EngineTables
@@ -144,6 +145,7 @@ class Deps:
     observe: Callable[[str, int], None] = _ignore
     gauge: Callable[[str, int], None] = _ignore
     stored_rule: Callable[[str], Rule | None] = _none_stored
+    rules: RuleBook | None = None
 
 
 @dataclasses.dataclass

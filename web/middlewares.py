@@ -93,7 +93,9 @@ async def answer_problems(request: web.Request, handler: Handler) -> web.StreamR
     try:
         return await handler(request)
     except Problem as problem:
-        return problem_response(problem.status, problem.detail, request.path, problem.headers)
+        return problem_response(
+            problem.status, problem.detail, request.path, problem.headers, problem.more
+        )
     except web.HTTPException as error:
         headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
         return problem_response(error.status, _sentence(request, error), request.path, headers)

@@ -45,11 +45,12 @@ class BusyError(EngineError):
 
 
 class Answered(NamedTuple):
-    """How an order went: its result, or a sentence and an exit code."""
+    """How an order went: its result, or a sentence, an exit code and what was raised."""
 
     result: dict[str, Any] | None
     error: str = ""
     exit_code: int = 0
+    cause: Exception | None = None
 
 
 class _Stored:
@@ -89,7 +90,7 @@ class RuleDesk:
         except (EngineError, BlobError, OSError) as error:
             self._count("rule_changes_refused_total", 1)
             code = int(getattr(error, "exit_code", EXIT_FAILED))
-            return Answered(None, str(error)[:MAX_SENTENCE_CHARS], code)
+            return Answered(None, str(error)[:MAX_SENTENCE_CHARS], code, error)
 
     def reload(self) -> dict[str, Any]:
         """Take in rules.path; how many rules are in force, and their version in the blob."""
@@ -179,6 +180,24 @@ class Orders:
             self._retry.cancel()
         self._thread.shutdown(wait=True, cancel_futures=True)
         self._desk.close()
+
+    async def submit(self, command: str, arguments: dict[str, Any]) -> Answered:
+        """Carry out an order of the front's own clients, after those that wait already."""
+        if self._waiting >= MAX_WAITING:
+            return Answered(None, "The front has too many orders to carry out.", EXIT_FAILED)
+        self._waiting += 1
+        work = self._loop.run_in_executor(
+            self._thread, self._desk.carry_out, command, arguments
+        )
+        work.add_done_callback(self._one_less)
+        # Whoever goes away leaves the change to be made: nobody can tell how far it was.
+        answered = await asyncio.shield(work)
+        if answered.result is not None:
+            self._ctx.log.info("rules_changed", **answered.result)
+        return answered
+
+    def _one_less(self, _: object) -> None:
+        self._waiting -= 1
 
     def _later(self, work: Callable[[], None]) -> None:
         self._thread.submit(work)

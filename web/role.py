@@ -24,6 +24,7 @@ from web.app import make_app
 from web.deps import KEY, Deps
 from web.orders import Orders, RuleDesk
 from web.reading import MetricIndex
+from web.rule_book import RuleBook
 from web.telemetry_view import read_board
 from web.ws.hub import HUB
 
@@ -144,6 +145,7 @@ def make_deps(ctx: RoleContext) -> Deps:
         count=ctx.telemetry.count,
         observe=ctx.telemetry.observe,
         gauge=ctx.telemetry.set,
+        rules=RuleBook(config, running.data_dir, running.tables),
         stored_rule=lambda rule_id: stored_rule(config, running.data_dir, rule_id),
     )
 
@@ -190,6 +192,8 @@ async def _beat_until_stop(ctx: RoleContext, app: web.Application) -> None:
     orders = Orders(ctx, desk)
     if ctx.spec.takes_orders:
         orders.begin()
+        if (book := app[KEY].deps.rules) is not None:
+            book.submit = orders.submit
     try:
         ctx.running()
         while not ctx.should_stop():

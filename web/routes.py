@@ -6,8 +6,7 @@ from web.prometheus import get_metrics
 from web.rest.alerts import get_alert, list_alerts
 from web.rest.catalogue import list_metrics
 from web.rest.demo import switch_market
-from web.rest.explain import explain_rule
-from web.rest.rules import count_rules, list_rules
+from web.rest.routes_rules import ROUTES_RULES
 from web.rest.stats import get_stats
 from web.rest.status import get_status
 from web.rest.symbols import get_symbol, list_symbols
@@ -29,9 +28,7 @@ ROUTES = (
     Route("GET", "/api/v1/alerts/{alert_id}", get_alert, "One alert with explanation and stamps."),
     Route("GET", "/api/v1/symbols", list_symbols, "Symbols with their main numbers."),
     Route("GET", "/api/v1/symbols/{symbol}", get_symbol, "All metrics, bars and state of one."),
-    Route("GET", "/api/v1/rules", list_rules, "The rules in force."),
-    Route("GET", "/api/v1/rules/counts", count_rules, "What fired and was held back, by rule."),
-    Route("GET", "/api/v1/rules/{rule_id}/explain", explain_rule, "Why it fires, or why not."),
+    *ROUTES_RULES,
     Route("GET", "/api/v1/metrics", list_metrics, "What a rule can name: the metric catalogue."),
     Route("POST", "/api/v1/demo-market", switch_market, "Restart on the other demo market.", ADMIN),
 )

@@ -5,6 +5,7 @@ import typing
 from typing import Annotated, Literal, TypeVar
 
 import msgspec
+from aiohttp import web
 from multidict import MultiMapping
 
 from web.problems import Problem
@@ -102,7 +103,7 @@ _CHOICES = {
 _WORDS = {"int": "a whole number", "str": "text", "object": "a JSON object", "null": "null",
           "array": "a list", "bool": "true or false", "float": "a number"}
 _inbound = msgspec.json.Decoder(Inbound)
-_Struct = TypeVar("_Struct", bound=msgspec.Struct)
+_Struct = TypeVar("_Struct")
 
 
 def sentence(error: msgspec.MsgspecError) -> str:
@@ -158,8 +159,17 @@ def decode_body(content: bytes, struct: type[_Struct]) -> _Struct:
     """Read a JSON body into its struct. Raises Problem 400 naming the key."""
     try:
         return msgspec.json.decode(content, type=struct)
+    except RecursionError:
+        raise Problem(400, "The JSON is nested too deeply.") from None
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Problem(400, _body_sentence(error)) from None
+
+
+async def decode_json(request: web.Request, struct: type[_Struct]) -> _Struct:
+    """Read the JSON body of a request into its type. Raises Problem 415, 400 naming the key."""
+    if request.content_type != "application/json":
+        raise Problem(415, "The body must be application/json.")
+    return decode_body(await request.read(), struct)
 
 
 def decode_message(content: str) -> Inbound:

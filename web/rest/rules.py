@@ -1,7 +1,9 @@
 """GET /api/v1/rules: the rules in force, as their authors wrote them; /counts: what they fired."""
 
+import bisect
 from typing import Any
 
+import msgspec
 from aiohttp import web
 
 from engine.domain.tables import EngineTables
@@ -13,17 +15,42 @@ from web.app_state import STATE, AppState
 from web.deps import KEY
 from web.problems import Problem, json_response
 from web.reading import NoCycleError, TornError, read_head
+from web.rest.rule_reads import in_rules, record_of
+from web.rest.rule_shapes import RuleList, RulesQuery
 from web.schemas import NoQuery, decode_query
 
 
 async def list_rules(request: web.Request) -> web.Response:
-    """Active rule documents with the version of the set, sorted by id, and the families that they
-    name."""
-    decode_query(request.query, NoQuery)
+    """The rules in force with the version of the set and the families that they name, or those in
+    the store; sorted by id, filtered, a page of them when `limit` says so."""
+    query = decode_query(request.query, RulesQuery)
+    if query.limit is not None:
+        request.app[KEY].refuse_over("max_page_rows", "limit", query.limit)
     version, documents = active_rules(request.app[KEY].deps.tables)
+    found: list[tuple[dict[str, Any], dict[str, Any]]] = [(one, one) for one in documents]
+    if query.state != "in_force":
+        deleted = query.state == "deleted"
+        stored = await in_rules(request, lambda reader: reader.newest())
+        records = [record_of(one) for one in stored if one.deleted == deleted]
+        found = [(msgspec.to_builtins(one), one.document | {"owner": one.owner})
+                 for one in records]
+    kept = [shown for shown, document in found if _wanted(query, document)]
+    kept.sort(key=lambda shown: str(shown["id"]))
+    start = bisect.bisect_right([one["id"] for one in kept], query.cursor or "") + query.offset
+    page = kept[start:] if query.limit is None else kept[start : start + query.limit]
+    more = page[-1]["id"] if page and start + len(page) < len(kept) else None
     families = request.app[STATE].families.documents()
-    return json_response(
-        {"data": documents, "version": version, "families": families, "next_cursor": None}
+    return json_response(RuleList(page, version, families, len(kept), more))
+
+
+def _wanted(query: RulesQuery, document: dict[str, Any]) -> bool:
+    sought = query.search.lower()
+    return (
+        (sought in document["id"].lower() or sought in document["name"].lower())
+        and (query.tag is None or query.tag in document.get("tags", ()))
+        and (query.owner is None or query.owner == document.get("owner"))
+        and (query.severity is None or query.severity == document.get("severity", "info"))
+        and (query.enabled is None or query.enabled == document["enabled"])
     )
 
 
