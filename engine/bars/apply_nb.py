@@ -29,7 +29,7 @@ from engine.bars.layout import (
     POOL_LATE,
     R_SEEN,
 )
-from engine.bars.pool_nb import amend, opening_part, pool_put, session_of
+from engine.bars.pool_nb import amend, back_nb, opening_part, pool_put, session_of
 from engine.bars.prefetch import prefetch
 from engine.domain.records import (
     B_CLOSE,
@@ -490,7 +490,8 @@ def apply_run(rows_f, rows_i, pool, c, data, f, at, end, newest, bound, idmap, l
                         if bits & COND_BAR:
                             rows_i[o + O_FLAGS] |= FLAG_TYPICAL
             if bits != 0:
-                pool_put(pool[tail & full], tick, rows_i[r + R_POOL_HEAD], n, s, bits, late)
+                back = back_nb(tail, rows_i[r + R_POOL_HEAD])
+                pool_put(pool[tail & full], tick, back, n, bits, late)
                 tail += 1
                 rows_i[r + R_POOL_HEAD] = tail
             late = np.int64(0)

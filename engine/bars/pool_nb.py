@@ -87,6 +87,7 @@ I_HIGH_KEY, I_LOW_KEY, I_LAST_KEY, I_M_OPEN, I_M_CLOSE = 5, 6, 7, 8, 9
 I_S_OPEN, I_S_CLOSE, I_LOST, I_M_LATE = 10, 11, 12, 13
 I_TRADES, I_FIRST_KEY = 14, 15
 SCRATCH = 17
+MAX_BACK = 1 << 31  # of POOL_TRADE.back
 NO_KEY = -1
 NO_PART = -1
 PART_1, PART_2, PART_3, PART_4, PART_END = OPENING_MINUTES
@@ -113,17 +114,29 @@ def opening_part(since_open_ns):
 
 
 @njit(cache=True, nogil=True)
-def pool_put(entry, tick, prev, n, s, bits, late):
-    """Fill a pool entry with a trade; prev: position + 1 of the symbol's entry before it;
-    late: POOL_LATE or 0."""
+def back_nb(pos, link):
+    """What an entry at `pos` says of the symbol's entry before it; link: its position + 1, 0 none.
+    One that is further back than any pool is long is as good as none."""
+    back = pos + 1 - link
+    return back if link > 0 and back < MAX_BACK else 0
+
+
+@njit(cache=True, nogil=True)
+def link_nb(pos, entry):
+    """Position + 1 of the symbol's entry before the one at `pos`, 0 none."""
+    return pos + 1 - entry.back if entry.back > 0 else 0
+
+
+@njit(cache=True, nogil=True)
+def pool_put(entry, tick, back, n, bits, late):
+    """Fill a pool entry with a trade; back: see `back_nb`; late: POOL_LATE or 0."""
     entry.id = tick.id
     entry.event_ns = tick.event_ns
     entry.price = tick.a
     entry.size = tick.b
-    entry.prev = prev
+    entry.back = back
     entry.n = n
     entry.dead_n = 0
-    entry.sym = s
     entry.cond = bits | late
 
 
@@ -146,7 +159,7 @@ def find_trade(w, s, ident):
         entry = w.pool[pos & (w.pool.shape[0] - 1)]
         if entry.id == ident and entry.dead_n == 0:
             return pos
-        link = entry.prev
+        link = link_nb(pos, entry)
     return -1
 
 
@@ -160,10 +173,9 @@ def replace_trade(w, s, pos, price, size, cond):
     new.event_ns = event_ns
     new.price = price
     new.size = size
-    new.prev = w.rows_i[s, R_POOL_HEAD]
+    new.back = back_nb(tail, w.rows_i[s, R_POOL_HEAD])
     new.n = w.c[C_N]
     new.dead_n = 0
-    new.sym = s
     new.cond = cond
     w.rows_i[s, R_POOL_HEAD] = tail + 1
     w.c[C_POOL_TAIL] = tail + 1
@@ -250,7 +262,7 @@ def extreme_before(w, s, until, low):
         if pos < floor:
             break
         entry = w.pool[pos & (w.pool.shape[0] - 1)]
-        link = entry.prev
+        link = link_nb(pos, entry)
         key = pos - (entry.cond >> POOL_SHIFT)
         if entry.dead_n != 0 or key > until or entry.cond & COND_HILO == 0:
             continue
@@ -285,7 +297,7 @@ def walk(w, s, minute, session, part, k):
             i[I_LOST] = 1
             break
         entry = w.pool[pos & (w.pool.shape[0] - 1)]
-        link = entry.prev
+        link = link_nb(pos, entry)
         if entry.dead_n != 0:
             continue
         bits = entry.cond & POOL_BITS
@@ -514,10 +526,9 @@ def sanitise_pool(pool, n):
             entry.event_ns = 0
             entry.price = 0.0
             entry.size = 0.0
-            entry.prev = 0
+            entry.back = 0
             entry.n = 0
             entry.dead_n = 0
-            entry.sym = 0
             entry.cond = 0
         elif entry.dead_n > n:
             entry.dead_n = 0

@@ -183,13 +183,6 @@ class BarsSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_on
     history_bars: Annotated[
         int, Meta(ge=128, le=4096, description="Minutes of final bars kept in memory.")
     ] = 208
-    regular_timeframes: Annotated[
-        bool,
-        Meta(
-            description="Bars of every timeframe are kept for regular hours alone as well, for "
-            "indicators such as ema_rth(20, 5m).",
-        ),
-    ] = True
     pool_trades: Annotated[
         int,
         Meta(

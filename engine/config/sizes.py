@@ -23,5 +23,4 @@ def sizes_of(config: Config) -> Sizes:
         max_derived=config.rules.max_derived,
         max_families=config.rules.max_families,
         family_rows=config.rules.family_rows,
-        regular_timeframes=int(config.bars.regular_timeframes),
     )

@@ -27,13 +27,18 @@ class BookTable:
 
 def make_book(arena: Arena, rows: int) -> BookTable:
     """Create it in `arena`: nothing is known."""
-    book = BookTable(
+    return BookTable(
         names=arena.array("book_names", rows, np.dtype("S24")),
         reference=arena.array("book_reference", rows, records.REFERENCE),
-        levels=arena.array("book_levels", (len(LEVELS), rows), np.float64),
-        baseline=arena.array("baseline", (BASELINE_MINUTES, rows), np.float32),
+        levels=arena.array("book_levels", (len(LEVELS), rows), np.float64, later=True),
+        baseline=arena.array("baseline", (BASELINE_MINUTES, rows), np.float32, later=True),
         lists=arena.array("book_lists", MAX_LISTS, np.int64),
     )
-    book.levels.fill(np.nan)
-    book.baseline.fill(np.nan)
-    return book
+
+
+def open_book(arena: Arena, book: BookTable) -> None:
+    """Reserve the memory of levels and usual volumes, all unknown: nobody looks for them while the
+    book names nobody. Raises SegmentError when there is no room."""
+    for name, array in (("book_levels", book.levels), ("baseline", book.baseline)):
+        arena.reserve(name, 0, array.nbytes)
+        array.fill(np.nan)

@@ -36,7 +36,7 @@ FIRST_WINDOWED = len(RECURSIVE)
 FIRST_TIMED = FIRST_WINDOWED + len(WINDOWED)
 
 # Words of a family in compiled rules, int64: its kind, the place in FIELDS, the timeframe's place
-# in `timeframes`, -1: none of them (windows in time), 1 where the forming bar counts, seconds of a
+# in TIMEFRAMES, -1: none of them (windows in time), 1 where the forming bar counts, seconds of a
 # window in time, closes and other values of bars it looks at, where its slots of state begin and
 # how many they are.
 (
@@ -46,16 +46,19 @@ FIRST_TIMED = FIRST_WINDOWED + len(WINDOWED)
 MAX_PERIODS = 3
 
 
-def timeframes(with_regular: bool) -> tuple[tuple[int, bool], ...]:
-    """Every kept timeframe: (minutes, whether it holds regular hours only). DAILY is among them:
-    its bars are put there with a genesis, and no cycle changes them."""
-    found = [*((minutes, False) for minutes in TIMEFRAME_MINUTES), (DAILY, False)]
-    if with_regular:
-        found += [(minutes, True) for minutes in TIMEFRAME_MINUTES]
-    return tuple(found)
+# Every timeframe: (minutes, whether it holds regular hours only). DAILY is among them: its bars are
+# put there with a genesis, and no cycle changes them.
+TIMEFRAMES: tuple[tuple[int, bool], ...] = (
+    *((minutes, False) for minutes in TIMEFRAME_MINUTES),
+    (DAILY, False),
+    *((minutes, True) for minutes in TIMEFRAME_MINUTES),
+)
+DAILY_PLACE = TIMEFRAMES.index((DAILY, False))
 
-
-DAILY_PLACE = len(TIMEFRAME_MINUTES)  # place of DAILY among the kept timeframes
+# What is kept for rules, as bits of one word: the bars of timeframe t under bit t, the extremes of
+# every minute, the prices of more whole minutes than metrics need.
+KEEP_EXTREMES, KEEP_PRICES = 1 << 32, 1 << 33
+SHORT_MINUTES = 60  # prices of whole minutes that are always in memory reach so far back
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

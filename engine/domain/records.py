@@ -303,14 +303,13 @@ POOL_TRADE = np.dtype(
         ("event_ns", "i8"),
         ("price", "f8"),
         ("size", "f8"),
-        ("prev", "i8"),    # position + 1 of the symbol's previous entry, 0 none
-        ("n", "i8"),       # cycle that wrote it
-        ("dead_n", "i8"),  # cycle that cancelled or replaced it, 0 alive
-        ("sym", "i4"),
+        ("back", "i4"),    # how many positions before it the symbol's previous entry is, 0 none
+        ("n", "i4"),       # cycle that wrote it
+        ("dead_n", "i4"),  # cycle that cancelled or replaced it, 0 alive
         ("cond", "i4"),
     ]
 )
-assert POOL_TRADE.itemsize == 64
+assert POOL_TRADE.itemsize == 48
 
 # Reference data of a symbol, fixed for the stream (written from genesis or at admission).
 REF_TEST_ISSUE = 1

@@ -20,9 +20,10 @@ class Sizes:
     ring_ticks: int = 1 << 18
     history_bars: int = 208  # minutes of final bars kept in memory
     seconds: int = 904  # 15 min + 4 s of prices and cumulative volumes per second
-    minutes: int = 400  # whole-minute prices, highs and lows
+    minutes: int = 72  # 1 h + 12 min of prices per whole minute
+    long_minutes: int = 400  # the same, and highs and lows, where rules look back further
     trade_seconds: int = 72  # 1 min + 12 s of trades per second
-    session_minutes: int = 1024  # cumulative volumes per minute of the session date
+    session_minutes: int = 968  # cumulative volumes per minute of the session date
     pool_trades: int = 1 << 19
     max_rules: int = 16_384
     max_alerts_per_cycle: int = 1024
@@ -36,7 +37,6 @@ class Sizes:
     max_derived: int = 64  # columns that the rule program fills
     max_families: int = 256  # parameterised indicators that the rules name
     family_rows: int = 512  # numbers a symbol that they remember from bar to bar
-    regular_timeframes: int = 1  # 1: bars of regular hours only are kept, too
 
     @property
     def slice_rows(self) -> int:

@@ -130,7 +130,8 @@ class ScanTable:
     """State of the scan workers, by slice.
 
     columns: float64[2, columns, rows] by parity of n, NaN unknown: metrics, then max_families that
-    are computed while rules name them, then max_derived that the rule program fills.
+    are computed while rules name them, then max_derived that the rule program fills; memory of
+    these is reserved as far as rules go.
     family_state: float64[family_rows, STATE_PLANES, rows], what families remember; the state after
     bar i is in plane i % STATE_PLANES. family_since: int64[workers, max_families], the cycle in
     which a slot was given to the family that has it, 0 none.
@@ -283,7 +284,7 @@ def _scan(arena: Arena, sizes: Sizes, columns: Columns) -> ScanTable:
     rows, workers = sizes.rows, sizes.workers
     every_column = columns.metrics + sizes.max_families + sizes.max_derived
     table = ScanTable(
-        columns=arena.array("metric_columns", (2, every_column, rows), np.float64),
+        columns=arena.array("metric_columns", (2, every_column, rows), np.float64, later=True),
         family_state=arena.array(
             "family_state", (sizes.family_rows, STATE_PLANES, rows), np.float64, later=True
         ),
@@ -291,15 +292,27 @@ def _scan(arena: Arena, sizes: Sizes, columns: Columns) -> ScanTable:
         truth=arena.array("truth", (2, sizes.max_rules, rows // 64), np.uint64, later=True),
         op_bits=arena.array("op_bits", (2, sizes.op_bit_slots, rows // 64), np.uint64, later=True),
         op_rows=arena.array("op_rows", (sizes.op_row_slots, rows), np.int64, later=True),
-        held=arena.array("held", (2, workers, sizes.max_rules, HELD_WORDS), np.int64),
+        held=arena.array(
+            "held", (2, workers, sizes.max_rules, HELD_WORDS), np.int64, later=True
+        ),
         cooldowns=arena.array("cooldowns", (workers, sizes.max_cooling, COOL_WORDS), np.int64),
         fired_ns=arena.array("fired_ns", rows, np.int64),
         looked_ns=arena.array("looked_ns", (2, rows), np.int64),
         looked_bars=arena.array("looked_bars", (2, rows), np.int64),
         words=words(arena, "scan_words", workers),
     )
-    table.columns.fill(np.nan)
+    reserve_columns(arena, table.columns, 0, columns.metrics)
+    table.columns[:, : columns.metrics].fill(np.nan)
     return table
+
+
+def reserve_columns(arena: Arena, columns: np.ndarray, first: int, count: int) -> None:
+    """Reserve the memory of some columns in both parities. Raises SegmentError when there is no
+    room."""
+    size = columns[0, :1].nbytes
+    for parity in range(len(columns)):
+        begin = parity * columns[0].nbytes + first * size
+        arena.reserve("metric_columns", begin, begin + count * size)
 
 
 def _power_of_two(count: int) -> int:
@@ -323,7 +336,7 @@ def allocate(arena: Arena, sizes: Sizes, columns: Columns) -> EngineTables:
         ),
         decisions=Ring.create(arena, "decisions", records.DECISION, DECISIONS, DECISION_GATES),
         bar_ring=Ring.create(
-            arena, "bar_ring", records.BAR_EVENT, _power_of_two(2 * sizes.bar_events), BAR_GATES
+            arena, "bar_ring", records.BAR_EVENT, _power_of_two(sizes.bar_events), BAR_GATES
         ),
         flow=words(arena, "flow", FLOW_WORDS),
         clock=words(arena, "clock", CLOCK_WORDS),

@@ -16,7 +16,7 @@ from engine.domain.family import (
     F_RANGES,
     F_TIMEFRAME,
     F_WINDOW_S,
-    timeframes,
+    TIMEFRAMES,
 )
 from engine.domain.frame_table import OP_BOTH, OP_MANY, OP_NONE
 from engine.domain.tables import EngineTables, IndicatorTable
@@ -56,7 +56,6 @@ class Families:
         self._first_column = first_column
         self._order = admission_order(sizes.rows, sizes.workers)
         self._interval_ns = tables.session["interval_ns"]
-        self._frames = timeframes(bool(sizes.regular_timeframes))
         sym, bar, was, now = np.zeros((4, TILE), np.int64)
         self._room = Room(
             new_tile(), sym, bar, was, now, tables.scan.family_state, tables.scan.columns[0],
@@ -137,7 +136,7 @@ class Families:
             self._fill(cycles == since, since * a_cycle, a_cycle, copy)
         self._windows.step(n, self._room.columns)
         for group in self._live:
-            forming = self._windows.forming(n, self._frames[group.timeframe])
+            forming = self._windows.forming(n, TIMEFRAMES[group.timeframe])
             live_nb(
                 group.chosen, self._plan, self._frame(group, copy), self._room, forming,
                 self._first, self._end, group.closes, group.ranges,

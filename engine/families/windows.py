@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.domain import records
-from engine.domain.family import CODES, F_FIELD, F_KIND, F_WINDOW_S, HIGH
+from engine.domain.family import CODES, F_FIELD, F_KIND, F_WINDOW_S, HIGH, SHORT_MINUTES
 from engine.domain.tables import CELL_SLOTS, EngineTables
 from engine.families.tile_nb import TILE
 from engine.families.time_nb import (
@@ -117,8 +117,9 @@ class Windows:
             row = row_of_nb(stamps, instant, earliest)
             volume_nb(rows, volumes, row, self._first, self._end, out)
             return
-        prices = history.second_price if fine else history.minute_price
-        stamps = history.second_stamp if fine else history.minute_stamp
+        prices, stamps = history.second_price, history.second_stamp
+        if not fine:
+            prices, stamps = self._minute_prices(window_s // 60)
         row = row_of_nb(stamps, instant, earliest)
         if window_s * records.NS_PER_SECOND < interval_ns:
             row = -1  # nobody looked within one cycle
@@ -155,10 +156,8 @@ class Windows:
         history, end = self._tables.history, self._closed + 1
         earliest = self._earliest()
         if kind == _RV:
-            volatility_nb(
-                history.minute_price, history.minute_stamp, end, minutes, earliest, self._first,
-                self._end, out,
-            )  # fmt: skip
+            prices, stamps = self._minute_prices(minutes)
+            volatility_nb(prices, stamps, end, minutes, earliest, self._first, self._end, out)
             return
         newest = row_of_nb(history.session_stamp, end, earliest)
         row = row_of_nb(history.session_stamp, end - minutes, earliest)
@@ -166,6 +165,15 @@ class Windows:
         closed_volume_nb(
             history.session_volume, row, newest, divisor, self._first, self._end, out
         )
+
+    def _minute_prices(
+        self, minutes: int
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]:
+        """(prices, stamps) of whole minutes that reach so far back."""
+        history, frames = self._tables.history, self._tables.frames
+        if minutes <= SHORT_MINUTES:
+            return history.minute_price, history.minute_stamp
+        return frames.long_price, frames.long_stamp
 
     # -- forming bars ----------------------------------------------------------------------------
     def forming(self, n: int, frame: tuple[int, bool]) -> npt.NDArray[np.float64]:

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.domain import records
+from engine.domain.rules_mark import kept_for
 from engine.domain.tables import CELL_SLOTS, EngineTables, Histories, IndicatorTable
 from engine.errors import EngineError
 from engine.indicators import registry, step_nb
@@ -36,6 +37,9 @@ class IndicatorsStage:
         self._history = tables.history
         self._bars_f, self._bars_i = bar_words(tables.history)
         self._frames = Timeframes(tables, self._bars_f, self._bars_i)
+        self._kept = tables.frames.kept
+        self._rules = tables.rules
+        self._version = self._wants = 0
         self._session = tables.session
         rows = self._table.closes.shape[1]
         self._seen = np.zeros(rows, np.uint8)
@@ -76,12 +80,24 @@ class IndicatorsStage:
             )
         count, closed = int(head["event_count"]), int(head["closed_minute"])
         advanced = self._windows_end(old) != closed
-        if count or advanced:
+        wanted = self._wanted(int(head["rules_version"]))
+        if count or advanced or wanted & ~int(self._kept[old]):
             before = int(self._heads[(n - 1) % CELL_SLOTS]["closed_minute"])
             self._build(n, old, count, closed, advanced)
-            self._frames.step(n, old, self._events_i[n % CELL_SLOTS], count, before, closed)
+            events = self._events_i[n % CELL_SLOTS]
+            self._frames.step(n, old, events, count, before, closed, wanted)
             old = 1 - old
         write_word(table.words, IndicatorTable.STATE, n * 2 + old)
+
+    def _wanted(self, version: int) -> int:
+        """Bits of what the rules of a version need to have kept, 0: there are none. Raises
+        EngineError when they are no longer there."""
+        if version != self._version:
+            content = self._rules.read(version)
+            if content is None and version > 0:
+                raise EngineError(f"the rules of version {version} are not in memory any more")
+            self._version, self._wants = version, kept_for(content or b"")
+        return self._wants
 
     def _windows_end(self, copy: int) -> int:
         """The closed minute that the windows in time of a copy end with, -1 before the first."""

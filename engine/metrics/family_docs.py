@@ -23,7 +23,7 @@ unknown.
 
 **Modes**: a value is that of the newest final bar. `live` as the last argument, as in
 `ema(20, 5m, live)`, counts the forming bar as the newest. `_rth` behind the name, as in
-`ema_rth(20, 5m)`, means bars of regular hours only (`bars.regular_timeframes` keeps them).
+`ema_rth(20, 5m)`, means bars of regular hours only.
 
 **Windows in time**: `chg_N_pct` and `vol_N` for any N from `1s` to `15m`, and whole minutes up to
 `{MAX_MINUTES}m`; `range_N`, `highest(high, N)`, `lowest(low, N)`, `sum(volume, N)`,

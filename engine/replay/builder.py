@@ -30,6 +30,7 @@ from engine.replay.genesis import Genesis, GenesisHeader, empty_arrays, restore,
 from engine.replay.harness import Harness
 from engine.replay.inform import ReferenceData, in_new_shares, informed
 from engine.rules.compiler import CompiledRules, compile_rules
+from engine.rules.families import kept_bits
 from engine.rules.files import load_rules
 from engine.rules.limits import limits_of
 from engine.rules.pack import pack
@@ -355,7 +356,7 @@ class Builder:
     ) -> Genesis:
         """Run bars and indicators over the ticks of [begin, end): the state as of end."""
         tables = self._tables(dataclasses.replace(sizes_of(self._config), workers=1))
-        restore(tables, genesis)
+        restore(tables, genesis, keep=kept_bits(self._compiled.program.families.names))
         harness = Harness(tables, self._stream_id, scan=False)
         if self._on_bars is not None:
             take = self._on_bars

@@ -18,6 +18,10 @@ import numpy as np
 
 from engine.bars.stage import BarsStage, empty_rows
 from engine.domain import records
+from engine.domain.book_table import open_book
+from engine.domain.family import DAILY_PLACE, KEEP_PRICES, TIMEFRAMES
+from engine.domain.frame_table import reserve_kept
+from engine.domain.rules_mark import kept_for
 from engine.domain.tables import EngineTables
 from engine.errors import EngineError
 from engine.replay.formats import GENESIS_MAGIC, why_refused
@@ -110,11 +114,9 @@ def snapshot(
         "indicator_state": table.state[copy][ids],
         "indicator_values": table.values[copy][:, ids],
         "indicator_closes": table.closes[:, ids],
-        "frame_closes": tables.frames.closes[:, :, ids],
-        "frame_ranges": tables.frames.ranges[:, :, :, ids],
-        "frame_marks": tables.frames.marks[copy][:, ids],
         "cooldowns": export_cooldowns(tables, ids),
     }
+    arrays |= _kept_bars(tables, copy, ids, instants)
     beat()
     for name, stamp_name in _HISTORY if instants else ():
         stamps = getattr(history, stamp_name)
@@ -123,6 +125,28 @@ def snapshot(
         for column in _columns(name):
             arrays[column] = getattr(history, column)[valid][:, ids]
     return tickers, arrays
+
+
+def _kept_bars(
+    tables: EngineTables, copy: int, ids: np.ndarray, instants: bool
+) -> dict[str, np.ndarray]:
+    """Bars of timeframes, empty where they are not kept, and prices of minutes as far as those
+    are."""
+    frames, kept = tables.frames, int(tables.frames.kept[copy])
+    found = {
+        "frame_closes": np.zeros((*frames.closes.shape[:2], len(ids))),
+        "frame_ranges": np.zeros((*frames.ranges.shape[:3], len(ids))),
+        "frame_marks": frames.marks[copy][:, ids],
+    }
+    for place in range(len(TIMEFRAMES)):
+        if kept >> place & 1:
+            found["frame_closes"][place] = frames.closes[place][:, ids]
+            found["frame_ranges"][place] = frames.ranges[place][:, :, ids]
+    held = frames.long_stamp >= 0 if instants else np.zeros(len(frames.long_stamp), np.bool_)
+    rows = np.flatnonzero(held)
+    found["long_stamp"] = frames.long_stamp[rows]
+    found["long_price"] = frames.long_price[rows][:, ids] if len(rows) else np.empty((0, len(ids)))
+    return found
 
 
 def _columns(name: str) -> list[str]:
@@ -134,10 +158,13 @@ def _columns(name: str) -> list[str]:
     }[name]
 
 
-def restore(tables: EngineTables, genesis: Genesis, *, trades_counted: bool = True) -> None:
+def restore(
+    tables: EngineTables, genesis: Genesis, *, trades_counted: bool = True, keep: int = 0
+) -> None:
     """Fill empty tables and publish cell 0 with T_0 = header.start_ns. trades_counted=False: the
-    stream's input is bars, so the number of trades is unknown. Raises GenesisError if the tables
-    are too small."""
+    stream's input is bars, so the number of trades is unknown. keep: bits of what is kept from the
+    start besides what the rules of the genesis name, see engine.domain.family. Raises GenesisError
+    if the tables are too small."""
     header, arrays, sizes = genesis.header, genesis.arrays, tables.sizes
     count = len(header.tickers)
     if count > sizes.capacity:
@@ -157,6 +184,7 @@ def restore(tables: EngineTables, genesis: Genesis, *, trades_counted: bool = Tr
     tables.closes[ids] = arrays["closes"]
     _restore_history(tables, arrays, ids)
     _restore_indicators(tables, arrays, ids)
+    _restore_kept(tables, arrays, ids, keep | kept_for(genesis.rules))
     import_cooldowns(tables, ids, arrays["cooldowns"])
     for worker in range(sizes.workers):
         write_word(tables.scan.words, worker * WORD_STRIDE, 0)
@@ -176,6 +204,8 @@ def _restore_book(tables: EngineTables, arrays: dict[str, np.ndarray]) -> None:
     count = len(arrays.get("book_names", ()))
     if count > tables.sizes.rows:
         raise GenesisError(f"the genesis knows {count} symbols, there is room for fewer.")
+    if count:
+        open_book(tables.arena, tables.book)
     for name in _BOOK if count else ():
         source, target = arrays[f"book_{name}"], getattr(tables.book, name)
         target[..., : source.shape[-1]] = source
@@ -214,13 +244,28 @@ def _restore_indicators(
         table.state[copy][ids] = arrays["indicator_state"]
         table.values[copy][:, ids] = arrays["indicator_values"]
     table.closes[:, ids] = arrays["indicator_closes"]
-    frames = tables.frames
-    count = min(len(frames.closes), len(arrays["frame_closes"]))  # regular hours may not be kept
-    frames.closes[:count, :, ids] = arrays["frame_closes"][:count]
-    frames.ranges[:count, :, :, ids] = arrays["frame_ranges"][:count]
-    for copy in (0, 1):
-        frames.marks[copy, :count, ids] = arrays["frame_marks"][:count].T
     write_word(table.words, 0, 0)
+
+
+def _restore_kept(
+    tables: EngineTables, arrays: dict[str, np.ndarray], ids: np.ndarray, kept: int
+) -> None:
+    """Begin with what is kept. Daily bars always are where there are some: no later cycle could
+    make them."""
+    frames = tables.frames
+    if arrays["frame_marks"][DAILY_PLACE].any():
+        kept |= 1 << DAILY_PLACE
+    reserve_kept(tables.arena, frames, kept)
+    frames.kept[:] = kept
+    for place in range(len(TIMEFRAMES)):
+        if kept >> place & 1:
+            frames.closes[place][:, ids] = arrays["frame_closes"][place]
+            frames.ranges[place][:, :, ids] = arrays["frame_ranges"][place]
+            frames.marks[:, place, ids] = arrays["frame_marks"][place]
+    if kept & KEEP_PRICES:
+        rows = arrays["long_stamp"] % len(frames.long_stamp)
+        frames.long_stamp[rows] = arrays["long_stamp"]
+        frames.long_price[rows[:, None], ids[None, :]] = arrays["long_price"]
 
 
 def encode(genesis: Genesis) -> bytes:
@@ -308,6 +353,8 @@ def empty_arrays(
         "frame_closes": np.zeros((*frames.closes.shape[:2], count)),
         "frame_ranges": np.zeros((*frames.ranges.shape[:3], count)),
         "frame_marks": np.zeros((len(frames.closes), count), np.int64),
+        "long_stamp": np.empty(0, np.int64),
+        "long_price": np.empty((0, count)),
         "second_price": np.empty((0, count)),
         "second_volume": np.empty((0, count), np.uint32),
         "minute_price": np.empty((0, count)),

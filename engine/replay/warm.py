@@ -128,6 +128,7 @@ def _bars() -> None:
 def _indicators() -> None:
     tables = _tables()
     _cell(tables, 1)
+    tables.rules.publish(1, _rules())
     stage = IndicatorsStage(tables)
     stage.recover()
     stage.step(1)

@@ -83,7 +83,7 @@ def space_of(sizes: Sizes) -> Space:
 
 def room_of(sizes: Sizes) -> Room:
     """What families may take in tables of these sizes."""
-    return Room(sizes.max_families, sizes.family_rows, bool(sizes.regular_timeframes))
+    return Room(sizes.max_families, sizes.family_rows)
 
 
 class Compiler:

@@ -1,6 +1,6 @@
 """Parameterised indicators that rules name: their slots in shared memory, and what kernels read."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,9 +18,12 @@ from engine.domain.family import (
     F_WINDOW_S,
     FAMILY_WORDS,
     FIELDS,
+    KEEP_EXTREMES,
+    KEEP_PRICES,
     MAX_PERIODS,
+    SHORT_MINUTES,
+    TIMEFRAMES,
     Family,
-    timeframes,
 )
 from engine.families.plan import Chosen
 from engine.metrics.family_kinds import KINDS
@@ -28,7 +31,9 @@ from engine.metrics.registry import COLUMNS, UnknownMetric, resolve
 from engine.rules.errors import RuleError
 from engine.rules.slots import Slots, assign, key_of, key_table
 
-_FRAMES = {frame: place for place, frame in enumerate(timeframes(with_regular=True))}
+_FRAMES = {frame: place for place, frame in enumerate(TIMEFRAMES)}
+_EXTREMES = ("range_time", "highest_time", "lowest_time")
+_PRICES = ("chg_time", "rv")
 
 
 class Placed(NamedTuple):
@@ -41,11 +46,10 @@ class Placed(NamedTuple):
 
 
 class Room(NamedTuple):
-    """What families may take; regular: bars of regular hours are kept."""
+    """What families may take: columns, and rows of state."""
 
     families: int
     rows: int
-    regular: bool
 
 
 NONE = Placed((), np.zeros(0, np.int32), np.zeros(0, np.int32))
@@ -62,13 +66,6 @@ def place_families(names: Sequence[str], room: Room, before: Placed | None) -> P
     Raises RuleError naming the one that has no room.
     """
     ordered = sorted(names)
-    for name in ordered:
-        family = family_of(name)
-        if family is not None and family.regular and not room.regular:
-            raise RuleError(
-                (f"{name} needs bars of regular hours, which bars.regular_timeframes = false does"
-                 " not keep",)
-            )  # fmt: skip
     known = {} if before is None else dict(zip(before.names, before.slot.tolist(), strict=True))
     slots = assign(
         [(name.encode(), 1) for name in ordered],
@@ -146,6 +143,20 @@ def chosen(placed: Placed) -> Chosen:
         keys.append(key_of(b"family", name.encode(), placed.rows[at : at + count].tobytes()))
         at += count
     return Chosen(key_table(keys), placed.slot.copy(), words, params, placed.rows.copy())
+
+
+def kept_bits(names: Iterable[str]) -> int:
+    """Bits of what has to be kept for these metrics, see engine.domain.family; those that are no
+    families need nothing."""
+    bits = 0
+    for family in filter(None, map(family_of, names)):
+        if not family.window_s:
+            bits |= 1 << _FRAMES[family.timeframe_minutes, family.regular]
+        elif family.kind in _EXTREMES:
+            bits |= KEEP_EXTREMES
+        elif family.kind in _PRICES and family.window_s > SHORT_MINUTES * 60:
+            bits |= KEEP_PRICES
+    return bits
 
 
 def _fill_words(words: np.ndarray, family: Family) -> None:

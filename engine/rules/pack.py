@@ -8,16 +8,16 @@ import msgspec
 import numpy as np
 
 from engine.domain.family import CODES
+from engine.domain.rules_mark import HEAD_BYTES, MARK, head, kept_for
 from engine.metrics.registry import METRICS
 from engine.rules.compiler import CompiledRules
 from engine.rules.errors import RuleBlobError
-from engine.rules.families import Placed
+from engine.rules.families import Placed, kept_bits
 from engine.rules.model import Universe
 from engine.rules.packed_rules import PackedRules
 from engine.rules.program import Code, Program
 from engine.rules.sound import is_sound
 
-_MAGIC = b"TSRULES3"
 _DIGEST_BYTES = 32
 # By array its type and the shape of one entry.
 _SET: dict[str, tuple[str, tuple[int, ...]]] = {
@@ -71,7 +71,7 @@ def catalogue_fingerprint() -> bytes:
 
 
 def pack(rules: CompiledRules) -> bytes:
-    """Bytes of a compiled set: magic, SHA-256 of the payload, msgpack payload."""
+    """Bytes of a compiled set: head, SHA-256 of head and payload, msgpack payload."""
     documents = rules.rules
     assert isinstance(documents, PackedRules)
     program = rules.program
@@ -91,17 +91,20 @@ def pack(rules: CompiledRules) -> bytes:
             },
         )
     )
-    return _MAGIC + hashlib.sha256(payload).digest() + payload
+    start = head(kept_bits(program.families.names))
+    return start + hashlib.sha256(start + payload).digest() + payload
 
 
 def unpack(data: bytes) -> CompiledRules:
     """The compiled set in `data`; rules are decoded when they are asked for. Raises RuleBlobError
     when it is broken or of another catalogue."""
-    head = len(_MAGIC) + _DIGEST_BYTES
-    if data[: len(_MAGIC)] != _MAGIC:
+    start, begin = data[:HEAD_BYTES], HEAD_BYTES + _DIGEST_BYTES
+    if not start.startswith(MARK):
         raise RuleBlobError("compiled rules: the blob does not start with the mark of a rule set")
-    payload = memoryview(data)[head:]
-    if hashlib.sha256(payload).digest() != data[len(_MAGIC) : head]:
+    payload = memoryview(data)[begin:]
+    checksum = hashlib.sha256(start)
+    checksum.update(payload)
+    if checksum.digest() != data[HEAD_BYTES:begin]:
         raise RuleBlobError("compiled rules: the checksum does not match the content")
     try:
         packed = _decoder.decode(payload)
@@ -109,7 +112,10 @@ def unpack(data: bytes) -> CompiledRules:
         raise RuleBlobError(f"compiled rules: {error}") from error
     if packed.catalogue != catalogue_fingerprint():
         raise RuleBlobError("compiled rules: they were compiled for another metric catalogue")
-    return _checked(packed)
+    compiled = _checked(packed)
+    if kept_bits(compiled.program.families.names) != kept_for(data):
+        raise RuleBlobError("compiled rules: what they want kept is not what they name")
+    return compiled
 
 
 def _checked(packed: _Packed) -> CompiledRules:

@@ -81,7 +81,6 @@ class Program:
             and rows_touched <= rows
             and family_rows <= room.rows
             and _highest(self.families.slot) < room.families
-            and (room.regular or not any("_rth(" in name for name in self.families.names))
         )
 
     def columns(self) -> tuple[np.ndarray, np.ndarray]:

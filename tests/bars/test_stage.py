@@ -297,14 +297,15 @@ def test_a_long_jump_writes_the_state_before_it_and_no_more_rows_than_there_are(
         assert decision is not None and floor.stage.execute(decision)
         floor.pass_gates()
     history, newest = floor.tables.history, at(600) // SECOND
+    minutes = len(history.session_stamp)
     assert sorted(history.second_stamp.tolist()) == list(range(newest - 63, newest + 1))
     prices = history.second_price[:, 0]
     assert prices[newest % 64] == 20 and (np.delete(prices, newest % 64) == 10).all()
     assert history.minute_price[(M0 + 10) % 8, 0] == 20
-    assert history.session_stamp[[(M0 + i) % 1024 for i in range(11)]].tolist() == [
+    assert history.session_stamp[[(M0 + i) % minutes for i in range(11)]].tolist() == [
         M0 + i for i in range(11)
     ]
-    assert history.session_volume[(M0 + 9) % 1024, 0] == 3
+    assert history.session_volume[(M0 + 9) % minutes, 0] == 3
 
 
 def test_volumes_wrap_at_two_to_the_32() -> None:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from engine.domain import records
+from engine.domain.family import KEEP_EXTREMES, KEEP_PRICES, TIMEFRAMES
 from engine.domain.tables import CELL_SLOTS
 from engine.families.stage import Families
 from engine.metrics.registry import COLUMNS, resolve
@@ -10,23 +11,36 @@ from engine.rules.compiler import room_of
 from engine.rules.families import Placed, chosen, place_families
 from tests.indicators.player import FIRST_MINUTE, Player
 
-__all__ = ["FIRST_MINUTE", "FamilyPlayer", "play"]
+__all__ = ["EVERYTHING", "FIRST_MINUTE", "FamilyPlayer", "play"]
 
 MINUTE_NS = records.NS_PER_MINUTE
+EVERYTHING = (1 << len(TIMEFRAMES)) - 1 | KEEP_EXTREMES | KEEP_PRICES
 
 
 class FamilyPlayer(Player):
-    """A Player whose one scan worker computes families. One cycle ends each minute it plays."""
+    """A Player whose one scan worker computes families. One cycle ends each minute it plays.
 
-    def __init__(self, names: list[str], capacity: int = 3, interval_ns: int = MINUTE_NS) -> None:
+    kept: bits of what is kept from the start, None: everything. rules_version: of the rules that
+    every cycle says are in force.
+    """
+
+    def __init__(
+        self,
+        names: list[str],
+        capacity: int = 3,
+        interval_ns: int = MINUTE_NS,
+        kept: int | None = None,
+    ) -> None:
         super().__init__(capacity)
         session = self.tables.session
         session["open_ns"], session["close_ns"] = 0, np.iinfo(np.int64).max
         session["interval_ns"] = interval_ns
+        self.tables.frames.kept[:] = EVERYTHING if kept is None else kept
         self.families = Families(self.tables, 0, COLUMNS)
         self.placed: Placed | None = None
         self.names: list[str] = []
         self.wanted = names
+        self.rules_version = 0
         self.tables.cell.heads[0]["closed_minute"] = self.minute
         self.tables.cell.rows["minutes"]["minute"] = -1
 
@@ -34,6 +48,7 @@ class FamilyPlayer(Player):
         n = super().cell(events, closed)
         head = self.tables.cell.heads[n % CELL_SLOTS]
         head["t_ns"] = (closed + 1) * MINUTE_NS
+        head["rules_version"] = self.rules_version
         return n
 
     def step(self, events: list[np.ndarray], closed: int | None = None) -> None:

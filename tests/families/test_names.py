@@ -12,6 +12,7 @@ from engine.metrics.registry import COLUMN, UnknownMetric, resolve
 from engine.rules.compiler import compile_rules
 from engine.rules.cost import rule_ns
 from engine.rules.errors import RuleBlobError, RuleError
+from engine.rules.families import are_sound
 from engine.rules.flip import flip_rule
 from engine.rules.pack import pack, unpack
 from engine.rules.validate import read_rule
@@ -157,8 +158,6 @@ def test_too_many_families_are_refused_by_name() -> None:
         compiled("ema(9) > ema(10) and sma(7) > 1", sizes=Sizes(1, max_families=2))
     with pytest.raises(RuleError, match=r"more than the 5 rows of rules\.family_rows.*rsi\(9\)"):
         compiled("ema(9) > 1 and ema(10) > 2 and rsi(9) > 1", sizes=Sizes(1, family_rows=5))
-    with pytest.raises(RuleError, match=r"ema_rth\(9\) needs bars of regular hours"):
-        compiled("ema_rth(9) > 1", sizes=Sizes(1, regular_timeframes=0))
 
 
 def test_families_come_out_of_a_blob_as_they_went_in() -> None:
@@ -171,10 +170,14 @@ def test_families_come_out_of_a_blob_as_they_went_in() -> None:
     for wrong in (
         broken._replace(names=broken.names[::-1]), broken._replace(names=("ema(20)",) * 3),
         broken._replace(rows=broken.rows[1:]), broken._replace(slot=broken.slot * 0),
-        broken._replace(slot=broken.slot - 1), broken._replace(names=("a(1)", "b", "c")),
+        broken._replace(slot=broken.slot - 1),
     ):  # fmt: skip
         with pytest.raises(RuleBlobError):
             unpack(pack(with_families(rules, wrong)))
+    unknown = broken._replace(names=("a(1)", "b", "c"))
+    assert not are_sound(unknown)
+    with pytest.raises(UnknownMetric):
+        pack(with_families(rules, unknown))
 
 
 def with_families(rules, families):

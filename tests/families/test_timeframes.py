@@ -6,13 +6,17 @@ import numpy as np
 import pytest
 
 from engine.domain import records
-from engine.domain.family import KEPT_CLOSES, KEPT_RANGES, timeframes
+from engine.domain.family import KEPT_CLOSES, KEPT_RANGES, TIMEFRAMES
 from engine.domain.frame_table import MARK_BUCKET, MARK_SHIFT
+from engine.rules.compiler import compile_rules
+from engine.rules.pack import pack
+from engine.rules.publish import publish
+from engine.rules.validate import read_rule
 from tests.families.oracle import PlainBars
 from tests.families.player import FIRST_MINUTE, MINUTE_NS, FamilyPlayer
 
 SYMBOLS = 4
-FRAMES = timeframes(with_regular=True)
+FRAMES = TIMEFRAMES
 MADE = [frame for frame in enumerate(FRAMES) if frame[1][0]]  # all but daily bars
 OPEN, CLOSE = FIRST_MINUTE + 37, FIRST_MINUTE + 300  # minutes of regular hours
 
@@ -130,3 +134,69 @@ def test_a_bar_without_any_price_left_stays_what_it_was() -> None:
     gone["kind"] = records.BAR_VOLUME_ONLY
     player.step([gone])
     assert player.family("ema(2)") == before
+
+
+def test_a_timeframe_that_is_named_late_begins_with_the_minutes_in_memory() -> None:
+    late = Market(3)
+    late.player.tables.frames.kept[:] = 0
+    for _ in range(150):
+        late.cycle()
+    frames = late.player.tables.frames
+    assert not frames.marks.any() and (frames.minute_stamp == -1).all()
+    texts = [
+        f"ema{'_rth' if regular else ''}(3, {minutes}m) > 0"
+        for minutes, regular in TIMEFRAMES
+        if minutes
+    ]
+    rules = [
+        read_rule({"id": f"r{number}", "name": "r", "where": text})
+        for number, text in enumerate([*texts, "range_20m > 0"])
+    ]
+    publish(late.player.tables, 1, pack(compile_rules(rules, late.player.tables.sizes)))
+    late.player.rules_version = 1
+    late.cycle()
+    compared = 0
+    for t, (minutes, regular) in MADE:
+        for symbol in range(SYMBOLS):
+            wanted = plainly(late, symbol, minutes, regular)
+            assert made(late, t, symbol, len(wanted)) == wanted, (symbol, FRAMES[t])
+            compared += len(wanted)
+    assert compared > 300
+    late.check_extremes()
+    for _ in range(30):
+        late.cycle()
+    late.check_extremes()
+
+
+def plainly(market: Market, symbol: int, minutes: int, regular: bool) -> list[tuple]:
+    """High, low, close, volume of every whole bar whose minutes are all in memory."""
+    closed = market.player.minute
+    first = closed - market.player.tables.sizes.history_bars + 1
+    bars = []
+    for bucket in range(-(-first // minutes), (closed + 1) // minutes):
+        inside = [
+            bar
+            for minute in range(bucket * minutes, (bucket + 1) * minutes)
+            if (bar := market.known[symbol].get(minute)) is not None
+            and (not regular or OPEN <= minute < CLOSE)
+        ]
+        priced = [bar for bar in inside if bar[2] > 0]
+        if priced:
+            high, low = max(bar[0] for bar in priced), min(bar[1] for bar in priced)
+            bars.append((high, low, priced[-1][2], sum(bar[3] for bar in inside)))
+    return bars[-KEPT_RANGES:]
+
+
+def made(market: Market, t: int, symbol: int, count: int) -> list[tuple]:
+    """The newest bars of a timeframe, as they stand in the table."""
+    table = market.player.tables.frames
+    copy = int(market.player.tables.indicators.words[0]) & 1
+    number = int(table.marks[copy, t, symbol]) >> MARK_SHIFT
+    return [
+        (
+            *table.ranges[t, :2, index % KEPT_RANGES, symbol].tolist(),
+            float(table.closes[t, index % KEPT_CLOSES, symbol]),
+            float(table.ranges[t, 2, index % KEPT_RANGES, symbol]),
+        )
+        for index in range(number - count, number)
+    ]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from engine.domain import records
-from engine.domain.family import KEPT_CLOSES, KEPT_RANGES, timeframes
+from engine.domain.family import KEPT_CLOSES, KEPT_RANGES, TIMEFRAMES
 from engine.domain.frame_table import MARK_SHIFT
 from engine.metrics.registry import COLUMNS
 from engine.replay.builder import Builder
@@ -118,7 +118,7 @@ def test_a_stream_resumed_while_families_are_filled_ends_as_if_it_had_not_been_c
 
 def test_a_genesis_file_holds_the_bars_that_there_are_and_no_empty_slots(tmp_path: Path) -> None:
     rng = np.random.default_rng(2)
-    count = len(timeframes(with_regular=True))
+    count = len(TIMEFRAMES)
     bars = np.array([0, 1, 63, 64, 65, 256, 700, 5, 250, *range(count - 9)])
     marks = np.minimum(bars[:, None], rng.integers(0, 900, (count, 6)))
     marks[:, 0] = bars

@@ -38,6 +38,7 @@ RULES = [
      "cooldown_sec": 1800},
     {"id": "or", "name": "Opening range", "where": "or5_pos > 100 and n_hod > 3",
      "cooldown_sec": 3600},
+    {"id": "fives", "name": "Fives", "where": "ema(3, 5m) < 0"},
     {"id": "rank", "name": "Rank", "where": "rank(chg_pct, sector) == 1", "cooldown_sec": 3600},
 ]  # fmt: skip
 
