@@ -49,8 +49,9 @@ _BARS = (
 )  # fmt: skip
 _INDICATORS = (
     "indicator_words", "indicator_state", "indicator_values", "indicator_closes",
-    "indicator_changed", "frame_closes", "frame_ranges", "frame_marks", "frame_ops",
+    "indicator_changed", "frame_kept", "frame_closes", "frame_ranges", "frame_marks", "frame_ops",
     "frame_op_words", "frame_minute_high", "frame_minute_low", "frame_minute_stamp",
+    "frame_long_price", "frame_long_stamp",
 )  # fmt: skip
 _SCAN = (
     "metric_columns", "family_state", "family_since", "truth", "op_bits", "op_rows", "held",
