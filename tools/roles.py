@@ -18,7 +18,9 @@ from engine.replay import prepare
 from engine.replay.builder import columns
 from engine.replay.warm import warm
 from engine.rules.compiler import CompiledRules
-from engine.rules.stored import open_library, take_in_source
+from engine.rules.stored import open_library, store_path, take_in_source
+from engine.storage.user_sqlite import SqliteUserStore
+from engine.users.accounts import FIRST_NAME, first_admin
 from ipc import errand
 from ipc.lock import DataLock
 from ipc.logs import Log, open_log
@@ -179,6 +181,20 @@ def _take_in_rules(config: Config, data_dir: Path, log: Log) -> CompiledRules:
     return compiled
 
 
+def _create_first_admin(config: Config, data_dir: Path) -> None:
+    """Where users sign in and there are none yet: make the first, and say its password once. The
+    store is closed again before anything forks."""
+    if config.web.auth != "password":
+        return
+    store = SqliteUserStore(store_path(data_dir))
+    try:
+        password = first_admin(store)
+    finally:
+        store.close()
+    if password is not None:
+        print(f"Sign in as {FIRST_NAME} with the one-time password {password}", flush=True)
+
+
 def run_engine(config: Config, arguments: Sequence[str] = (), no_switch: str = "") -> int:
     """Run the engine until it is stopped; returns the exit code.
 
@@ -191,6 +207,7 @@ def run_engine(config: Config, arguments: Sequence[str] = (), no_switch: str = "
     log = _log(config, "supervisor")
     refuse_taken_port(config)
     compiled = _take_in_rules(config, data_dir, log)
+    _create_first_admin(config, data_dir)
     for name in sweep(config.engine.name):
         log.info("swept", segment=name)
     begun_ns = clock.monotonic_ns()

@@ -5,9 +5,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 from aiohttp import web
 
+from engine.config.schema_web import listed
 from engine.rules.counts import CountsReader
 from web import middlewares, static_files
 from web.app_state import STATE, AppState
+from web.auth.desk import DESK, Desk
+from web.auth.watch import watch_sockets
 from web.deps import KEY, Deps, Front, closed_reason
 from web.families import FamilyView
 from web.principal import NEEDED
@@ -26,7 +29,10 @@ def make_app(deps: Deps) -> web.Application:
     lookout = ThreadPoolExecutor(max_workers=1, thread_name_prefix="lookout")
     front = Front(deps, executor, lookout, closed_reason=closed_reason(deps.host, deps.auth))
     front.answer_to(deps.host, deps.port)
+    front.cors_origins = frozenset(listed(deps.limits.cors_origins))
     app[KEY] = front
+    if deps.auth == "password":
+        app[DESK] = Desk(front)
     app[STATE] = AppState(
         front, SymbolDirectory(deps.tables), FamilyView(deps.tables), CountsReader.of(deps.tables)
     )
@@ -39,6 +45,8 @@ def make_app(deps: Deps) -> web.Application:
             resource.add_route("HEAD", route.handler)
         needed[route.method, resource.canonical] = route.role
     app.on_response_prepare.append(middlewares.set_security_headers)
+    if deps.auth == "password":
+        app.cleanup_ctx.append(watch_sockets)
     app.cleanup_ctx.append(_push_loops)
     app.on_shutdown.append(close_all)
     return app

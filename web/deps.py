@@ -10,11 +10,13 @@ from aiohttp import web
 
 from engine.config.address import is_loopback
 from engine.config.registry import SETTINGS
-from engine.config.schema_web import WebSection
+from engine.config.schema_web import WebSection, listed
 from engine.domain.stream import StreamInfo
 from engine.domain.tables import EngineTables
 from engine.rules.model import Rule
 from engine.storage.ports import AlertAt
+from engine.storage.user_ports import UserStore
+from shm.clock import realtime_ns
 from web.problems import Problem
 from web.reading import MetricIndex
 from web.rule_book import RuleBook
@@ -122,8 +124,9 @@ class Deps:
     limits: the bounds of [web]. count(series, amount), observe(series, ns) and gauge(series, value)
     write the front's own line of the board. stored_rule(id): a rule as it is kept, also one that is
     not in force; rules: all of them, None: none are kept. now_ns: monotonic clock; engine_ns:
-    engine time, as alerts are stamped with it. max_skew_ms: how far engine time may be from
-    the wall clock before that degrades it.
+    engine time, as alerts are stamped with it. open_users(): the store of users;
+    signing_key: of access tokens; wall_ns: ns UTC, what they expire by.
+    max_skew_ms: how far engine time may be from the wall clock before that degrades it.
     """
 
     tables: EngineTables
@@ -146,6 +149,9 @@ class Deps:
     gauge: Callable[[str, int], None] = _ignore
     stored_rule: Callable[[str], Rule | None] = _none_stored
     rules: RuleBook | None = None
+    open_users: Callable[[], UserStore] | None = None
+    signing_key: bytes = b""
+    wall_ns: Callable[[], int] = realtime_ns
 
 
 @dataclasses.dataclass
@@ -162,6 +168,7 @@ class Front:
     hosts: set[str] = dataclasses.field(default_factory=set)
     origins: set[str] = dataclasses.field(default_factory=set)
     closed_reason: str = ""
+    cors_origins: frozenset[str] = frozenset()
     requests: collections.Counter[tuple[str, str, int]] = dataclasses.field(
         default_factory=collections.Counter
     )
@@ -197,27 +204,31 @@ class Front:
 
     def answer_to(self, host: str, port: int) -> None:
         """Add the names a browser may call this server by when it listens on host:port."""
-        names = {host}
+        names = {host, *listed(self.deps.limits.server_names)}
         if is_loopback(host):
             names |= {"127.0.0.1", "localhost", "[::1]"}
+        has_tls = bool(self.deps.limits.tls_cert)
+        proxied = bool(self.deps.limits.trusted_proxies)
         for name in names:
-            shown = f"[{name}]" if ":" in name and not name.startswith("[") else name
-            spellings = {f"{shown}:{port}"} | ({shown} if port == 80 else set())
-            self.hosts |= spellings
-            self.origins |= {f"http://{spelling}" for spelling in spellings}
+            bare = name.count(":") > 1 and not name.startswith("[")
+            shown = f"[{name}]" if bare else name
+            usual = port == (443 if has_tls else 80) or name in listed(
+                self.deps.limits.server_names
+            )
+            spellings = {f"{shown}:{port}"} | ({shown} if usual else set())
+            self.hosts |= {spelling.lower() for spelling in spellings}
+            schemes = {"https" if has_tls else "http"} | ({"https"} if proxied else set())
+            self.origins |= {f"{scheme}://{one}" for one in spellings for scheme in schemes}
 
 
 def closed_reason(host: str, auth: str) -> str:
     """Why nothing but /health is served; empty when everything is."""
-    if auth != "none":
-        return (
-            f'web.auth is "{auth}" but sign-in does not exist yet, so only /health is served: '
-            'set web.auth to "none" and web.host to a loopback address.'
-        )
+    if auth == "password":
+        return ""
     if not is_loopback(host):
         return (
-            f'web.host is "{host}", which is not a loopback address, and sign-in does not exist '
-            "yet, so only /health is served."
+            f'web.host is "{host}", which is not a loopback address, and web.auth is "none", '
+            "so only /health is served."
         )
     return ""
 

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from shm.errors import ShmError
+from web.auth.desk import DESK
+from web.auth.identify import find, has_bearer, limit_address, limit_user, refuse_before_change
 from web.deps import KEY, Front
 from web.principal import ADMIN, LOCAL, NEEDED, PRINCIPAL, demand
 from web.problems import Problem, problem_response
@@ -31,6 +33,11 @@ SECURITY_HEADERS = {
     "Server": "tapescan",
 }
 SOCKET = "/ws"
+PREFLIGHT = {
+    "Access-Control-Allow-Methods": "GET, POST, PUT, PATCH, DELETE",
+    "Access-Control-Allow-Headers": "Authorization, Content-Type",
+    "Access-Control-Max-Age": "600",
+}
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -38,6 +45,10 @@ async def set_security_headers(request: web.Request, response: web.StreamRespons
     """Signal on_response_prepare: headers on every answer, no caching unless already set."""
     response.headers.update(SECURITY_HEADERS)
     response.headers.setdefault("Cache-Control", "no-store")
+    origin = request.headers.get("Origin", "")
+    if origin in request.app[KEY].cors_origins:
+        response.headers["Access-Control-Allow-Origin"] = origin
+        response.headers.add("Vary", "Origin")
 
 
 @web.middleware
@@ -131,47 +142,71 @@ def _sentence(request: web.Request, error: web.HTTPException) -> str:
 
 
 @web.middleware
-async def gate_without_sign_in(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Until sign-in exists, serve only /health unless auth is none on a loopback address."""
+async def gate_strangers(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Without sign-in serve only /health unless the address is a loopback one; with it, count the
+    requests of an address."""
     reason = request.app[KEY].closed_reason
     if reason and request.path != "/health":
         raise Problem(403, reason)
+    desk = request.app.get(DESK)
+    if desk is not None:
+        limit_address(request, desk)
     return await handler(request)
 
 
 @web.middleware
 async def check_host_and_origin(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Refuse foreign Hosts (DNS rebinding) and, on sockets and unsafe methods, foreign Origins."""
+    """Refuse foreign Hosts (DNS rebinding) and, on sockets and unsafe methods, foreign Origins.
+
+    Where users sign in, a token may come without an Origin, as browsers never send one by
+    themselves; and pages of web.cors_origins may send one.
+    """
     front = request.app[KEY]
     if request.headers.get("Host", "").lower() not in front.hosts:
         names = ", ".join(sorted(front.hosts))
         raise Problem(421, f"The Host header is not one of this server's names ({names}).")
+    sent = request.headers.getall("Origin", [])
+    if request.method == "OPTIONS" and _is_preflight(request, sent):
+        return web.Response(status=204, headers=PREFLIGHT)
     is_handshake = request.path == SOCKET
-    if (is_handshake or request.method not in SAFE_METHODS) and not _same_origin(request):
+    if (is_handshake or request.method not in SAFE_METHODS) and not _may_send(request, sent):
         origins = ", ".join(sorted(front.origins))
         raise Problem(403, f"The Origin header must be exactly one of {origins}.")
     return await handler(request)
 
 
-def _same_origin(request: web.Request) -> bool:
-    sent = request.headers.getall("Origin", [])
-    return len(sent) == 1 and sent[0] in request.app[KEY].origins
+def _is_preflight(request: web.Request, sent: list[str]) -> bool:
+    asked = "Access-Control-Request-Method" in request.headers
+    return asked and len(sent) == 1 and sent[0] in request.app[KEY].cors_origins
+
+
+def _may_send(request: web.Request, sent: list[str]) -> bool:
+    front = request.app[KEY]
+    if len(sent) == 1 and sent[0] in front.origins:
+        return True
+    tokened = DESK in request.app and has_bearer(request)
+    return tokened and (not sent or (len(sent) == 1 and sent[0] in front.cors_origins))
 
 
 @web.middleware
 async def identify(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Say who asks, and refuse whoever has not the role that the route takes."""
-    if request.app[KEY].deps.auth == "none":
-        request[PRINCIPAL] = LOCAL
+    desk = request.app.get(DESK)
+    found = LOCAL if desk is None else await find(request, desk)
+    if found is not None:
+        request[PRINCIPAL] = found
     resource = request.match_info.route.resource
     if resource is not None:
         method = "GET" if request.method == "HEAD" else request.method
         role = request.app[NEEDED].get((method, resource.canonical), ADMIN)
         if role:
-            demand(request, role)
+            principal = demand(request, role)
+            if desk is not None:
+                refuse_before_change(request, principal)
+                limit_user(principal, desk)
     return await handler(request)
 
 
 MIDDLEWARES = (
-    count_requests, answer_problems, gate_without_sign_in, check_host_and_origin, identify
+    count_requests, answer_problems, gate_strangers, check_host_and_origin, identify
 )  # fmt: skip

@@ -12,10 +12,20 @@ ROLES = (VIEWER, TRADER, ADMIN)  # each may do what those before it may
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Principal:
-    """Whoever a request comes from. user_id: the owner of what it creates; role: one of ROLES."""
+    """Whoever a request comes from. user_id: the owner of what it creates; role: one of ROLES.
+
+    name: what they sign in with. how: none, session, access (token) or api. grant: hash of the
+    session or API token, family of the access token. credentials: see User. must_change: the
+    password is a one-time one, so nothing but its change is allowed.
+    """
 
     user_id: str
     role: str
+    name: str = ""
+    how: str = "none"
+    grant: str = ""
+    credentials: int = 0
+    must_change: bool = False
 
     def may(self, role: str) -> bool:
         """True when this role, or one above it, is theirs."""
@@ -26,7 +36,7 @@ class Principal:
         return self.user_id == owner or self.role == ADMIN
 
 
-LOCAL = Principal("local", ADMIN)  # everybody, where web.auth is none
+LOCAL = Principal("local", ADMIN, "local")  # everybody, where web.auth is none
 PRINCIPAL: web.RequestKey[Principal] = web.RequestKey("principal", Principal)
 
 

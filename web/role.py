@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -11,16 +12,19 @@ from aiohttp import web
 
 from engine.config.address import page_url
 from engine.config.running import Running
+from engine.config.schema_web import WebSection
 from engine.errors import EngineError
 from engine.metrics.registry import METRICS
-from engine.rules.stored import stored_rule
+from engine.rules.stored import store_path, stored_rule
 from engine.storage.errors import StorageError
 from engine.storage.ports import AlertAt
 from engine.storage.sqlite import SqliteAlertReader
+from engine.storage.user_sqlite import SqliteUserStore
 from ipc.policy import EXIT_BAD_CONFIG, EXIT_FAILED
 from ipc.roles import RoleContext
 from shm.clock import monotonic_ns
 from web.app import make_app
+from web.auth.tokens import signing_key
 from web.deps import KEY, Deps
 from web.orders import Orders, RuleDesk
 from web.reading import MetricIndex
@@ -119,7 +123,10 @@ def make_deps(ctx: RoleContext) -> Deps:
     running: Running = ctx.shared
     config = running.config
     beat_timeout_ms = config.supervisor.beat_timeout_ms
+    signs_in = config.web.auth == "password"
     return Deps(
+        open_users=lambda: SqliteUserStore(store_path(running.data_dir)),
+        signing_key=signing_key(running.data_dir) if signs_in else b"",
         tables=running.tables,
         metrics=MetricIndex(
             tuple(metric.name for metric in METRICS),
@@ -150,6 +157,16 @@ def make_deps(ctx: RoleContext) -> Deps:
     )
 
 
+def _tls(limits: WebSection) -> ssl.SSLContext | None:
+    """TLS by web.tls_cert and web.tls_key; None without. Raises OSError: they cannot be used."""
+    if not limits.tls_cert:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(limits.tls_cert, limits.tls_key)
+    return context
+
+
 async def serve(ctx: RoleContext, deps: Deps) -> None:
     """Listen, beat and serve until the role should stop. Raises ListenError."""
     app = make_app(deps)
@@ -161,8 +178,11 @@ async def serve(ctx: RoleContext, deps: Deps) -> None:
     )
     await runner.setup()
     try:
-        site = web.TCPSite(runner, deps.host, deps.port, backlog=512, reuse_address=True)
         try:
+            site = web.TCPSite(
+                runner, deps.host, deps.port, backlog=512, reuse_address=True,
+                ssl_context=_tls(deps.limits),
+            )  # fmt: skip
             await site.start()
         except OSError as error:
             code = EXIT_BAD_CONFIG if ctx.epoch == 1 else EXIT_FAILED

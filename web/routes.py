@@ -6,16 +6,18 @@ from web.prometheus import get_metrics
 from web.rest.alerts import get_alert, list_alerts
 from web.rest.catalogue import list_metrics
 from web.rest.demo import switch_market
+from web.rest.routes_auth import ROUTES_AUTH
 from web.rest.routes_rules import ROUTES_RULES
 from web.rest.stats import get_stats
 from web.rest.status import get_status
 from web.rest.symbols import get_symbol, list_symbols
 from web.route import Route
-from web.static_files import get_page, get_static
+from web.static_files import get_page, get_sign_in, get_static
 from web.ws.handler import get_socket
 
 ROUTES = (
     Route("GET", "/", get_page, "The page.", ""),
+    Route("GET", "/sign-in", get_sign_in, "The page to sign in on.", ""),
     Route("GET", "/static/{path:.+}", get_static, "Files of the page.", ""),
     Route("GET", "/health", get_health, "Summary: ok or degraded (200), starting (503).", ""),
     Route("GET", "/live", get_live, "200 while the front's process answers.", ""),
@@ -31,4 +33,5 @@ ROUTES = (
     *ROUTES_RULES,
     Route("GET", "/api/v1/metrics", list_metrics, "What a rule can name: the metric catalogue."),
     Route("POST", "/api/v1/demo-market", switch_market, "Restart on the other demo market.", ADMIN),
+    *ROUTES_AUTH,
 )

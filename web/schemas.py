@@ -57,6 +57,12 @@ class NoQuery(msgspec.Struct, forbid_unknown_fields=True):
     """A route that takes no query."""
 
 
+class SocketQuery(msgspec.Struct, forbid_unknown_fields=True):
+    """Query of GET /ws where users sign in; `ticket` was used up when the client was identified."""
+
+    ticket: str = ""
+
+
 class DemoMarket(msgspec.Struct, forbid_unknown_fields=True):
     """Body of POST /api/v1/demo-market."""
 
@@ -99,6 +105,7 @@ _CHOICES = {
     "direction": typing.get_args(Direction),
     "market": ("simulator", "replay"),
     "at": ("now",),
+    "role": ("viewer", "trader", "admin"),
 }
 _WORDS = {"int": "a whole number", "str": "text", "object": "a JSON object", "null": "null",
           "array": "a list", "bool": "true or false", "float": "a number"}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from web.principal import PRINCIPAL
 from web.problems import Problem
 
 ROOT = Path(__file__).parent / "static"
@@ -44,8 +45,16 @@ FILES: web.AppKey[dict[str, StaticFile]] = web.AppKey("static_files", dict)
 
 
 async def get_page(request: web.Request) -> web.StreamResponse:
-    """The page itself."""
+    """The page itself; whoever has to sign in, or to change a password, is sent to do it."""
+    found = request.get(PRINCIPAL)
+    if found is None or found.must_change:
+        return web.Response(status=303, headers={"Location": "/sign-in"})
     return _answer(request, "index.html")
+
+
+async def get_sign_in(request: web.Request) -> web.StreamResponse:
+    """The page to sign in on."""
+    return _answer(request, "sign-in.html")
 
 
 async def get_static(request: web.Request) -> web.StreamResponse:

@@ -1,5 +1,6 @@
 """What settings must be to each other: each check returns the key at fault and why, or None."""
 
+import ipaddress
 import itertools
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 from engine.config.address import is_loopback
 from engine.config.registry import instant_ns
 from engine.config.schema import Config
+from engine.config.schema_web import listed
 
 Fault = tuple[str, str] | None
 
@@ -27,6 +29,23 @@ def _auth(config: Config) -> Fault:
             'web.auth = "none" is allowed on a loopback host only, '
             f'and web.host is "{config.web.host}".'
         )
+    return None
+
+
+def _networks(config: Config) -> Fault:
+    for text in listed(config.web.trusted_proxies):
+        try:
+            ipaddress.ip_network(text)
+        except ValueError:
+            return "web.trusted_proxies", (
+                f'web.trusted_proxies names "{text}", which is neither an address nor a network.'
+            )
+    return None
+
+
+def _tls(config: Config) -> Fault:
+    if bool(config.web.tls_cert) != bool(config.web.tls_key):
+        return "web.tls_key", "web.tls_cert and web.tls_key must be given together or not at all."
     return None
 
 
@@ -109,6 +128,8 @@ def _backoff(config: Config) -> Fault:
 CHECKS: tuple[Callable[[Config], Fault], ...] = (
     _interval,
     _auth,
+    _networks,
+    _tls,
     _workers,
     _simulator,
     _range,
@@ -131,6 +152,7 @@ def missing_file(config: Config) -> Fault:
     wanted: list[tuple[str, str]] = []
     if config.feed.provider == "replay":
         wanted += [("feed.trades", config.feed.trades), ("feed.quotes", config.feed.quotes)]
+    wanted += [("web.tls_cert", config.web.tls_cert), ("web.tls_key", config.web.tls_key)]
     for key, name in wanted:
         if name and not Path(name).is_file():
             return key, f'{key} names "{name}", which is not a file.'

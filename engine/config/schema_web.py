@@ -12,6 +12,10 @@ _PAGES = {"counter": "http_pages_refused_total"}
 _RATE = {"counter": "websocket_messages_over_rate_total"}
 _REPLACED = {"counter": "websocket_updates_replaced_total"}
 _UNSENT = {"counter": "websocket_sends_timed_out_total"}
+_OVER_RATE = {"counter": "http_requests_over_rate_total"}
+_NAMES = r"^$|^[A-Za-z0-9.:\[\]-]{1,253}(, *[A-Za-z0-9.:\[\]-]{1,253}){0,15}\Z"
+_NETWORKS = r"^$|^[0-9A-Fa-f.:]+(/[0-9]{1,3})?(, *[0-9A-Fa-f.:]+(/[0-9]{1,3})?){0,31}\Z"
+_ORIGINS = r"^$|^https?://[^/,\s*]+(, *https?://[^/,\s*]+){0,31}\Z"
 
 
 class WebSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
@@ -29,9 +33,83 @@ class WebSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_onl
         int, Meta(ge=0, le=65_535, description="TCP port; 0: any free one, told in the log.")
     ] = 8080
     auth: Annotated[
-        Literal["none"],
-        Meta(description="none: no sign-in, allowed on a loopback host only."),
+        Literal["none", "password"],
+        Meta(
+            description="none: no sign-in, allowed on a loopback host only. password: users sign "
+            "in; the first start creates the user admin."
+        ),
     ] = "none"
+    server_names: Annotated[
+        str,
+        Meta(
+            pattern=_NAMES,
+            description="Further names of this server, with commas between: those that clients "
+            "or a proxy call it by.",
+            extra={"say": "host names with commas between"},
+        ),
+    ] = ""
+    tls_cert: Annotated[
+        str, Meta(description="PEM file of the certificate chain; empty: no TLS.")
+    ] = ""
+    tls_key: Annotated[str, Meta(description="PEM file of the certificate's private key.")] = ""
+    trusted_proxies: Annotated[
+        str,
+        Meta(
+            pattern=_NETWORKS,
+            description="Addresses or networks whose X-Forwarded-For and X-Forwarded-Proto are "
+            "believed, with commas between.",
+            extra={"say": "addresses or networks with commas between"},
+        ),
+    ] = ""
+    cors_origins: Annotated[
+        str,
+        Meta(
+            pattern=_ORIGINS,
+            description="Other origins whose pages may call the API with a token, with commas "
+            "between.",
+            extra={"say": "origins like \"https://example.com\" with commas between"},
+        ),
+    ] = ""
+    max_user_requests_per_min: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1_000_000,
+            description="Requests of a user who signed in; one more gets 429.",
+            extra=_OVER_RATE,
+        ),
+    ] = 100
+    max_address_requests_per_min: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=1_000_000,
+            description="Requests from an address where users sign in; one more gets 429.",
+            extra=_OVER_RATE,
+        ),
+    ] = 1000
+    max_login_failures: Annotated[
+        int,
+        Meta(
+            ge=1,
+            le=10_000,
+            description="Failed sign-ins by a name, and thrice as many from an address, in "
+            "web.login_window_s; then 429.",
+            extra={"counter": "logins_throttled_total"},
+        ),
+    ] = 10
+    login_window_s: Annotated[
+        int, Meta(ge=1, le=86_400, description="For how long a failed sign-in is counted.")
+    ] = 300
+    session_lifetime_s: Annotated[
+        int, Meta(ge=60, le=31_536_000, description="How long a browser stays signed in.")
+    ] = 43_200
+    access_lifetime_s: Annotated[
+        int, Meta(ge=1, le=900, description="How long an access token is valid.")
+    ] = 900
+    refresh_lifetime_s: Annotated[
+        int, Meta(ge=60, le=31_536_000, description="How long a refresh token is valid.")
+    ] = 2_592_000
     max_requests: Annotated[
         int,
         Meta(
@@ -227,3 +305,8 @@ class WebSection(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_onl
             description="The store is looked at this often, though no wake-up told of an alert.",
         ),
     ] = 250
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """The parts of a setting that has commas between."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())

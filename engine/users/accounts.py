@@ -18,16 +18,21 @@ def create_user(
     store: UserStore, name: str, role: str, password: str, *, must_change: bool = False
 ) -> User:
     """Add a user. Raises UserConflictError, PasswordError, StoreError."""
-    if not _NAME.fullmatch(name):
-        raise UserConflictError(
-            "A name has 1 to 64 letters, digits, dots, hyphens, underscores or @ signs."
-        )
     user = User(
-        user_id=uuid.uuid4().hex, name=name, role=known_role(role),
+        user_id=uuid.uuid4().hex, name=known_name(name), role=known_role(role),
         password_hash=hash_password(password), created_ns=realtime_ns(), must_change=must_change,
     )  # fmt: skip
     store.add(user)
     return user
+
+
+def known_name(name: str) -> str:
+    """The name itself. Raises UserConflictError when it cannot be one."""
+    if not _NAME.fullmatch(name):
+        raise UserConflictError(
+            "A name has 1 to 64 letters, digits, dots, hyphens, underscores or @ signs."
+        )
+    return name
 
 
 def known_role(role: str) -> str:
@@ -42,7 +47,7 @@ def set_password(
 ) -> User:
     """Give a user a password; all that was granted before stops to count. Raises as create_user."""
     changed = msgspec.structs.replace(
-        user, password_hash=hash_password(password), must_change=must_change,
+        _as_it_is(store, user), password_hash=hash_password(password), must_change=must_change,
         credentials=user.credentials + 1,
     )  # fmt: skip
     store.update(changed)
@@ -52,6 +57,7 @@ def set_password(
 def set_access(store: UserStore, user: User, role: str, *, disabled: bool) -> User:
     """Change a user's role and whether they may sign in; all that was granted before stops to
     count when either changes. Raises UserConflictError, StoreError."""
+    user = _as_it_is(store, user)
     if (role, disabled) == (user.role, user.disabled):
         return user
     changed = msgspec.structs.replace(
@@ -59,6 +65,14 @@ def set_access(store: UserStore, user: User, role: str, *, disabled: bool) -> Us
     )
     store.update(changed)
     return changed
+
+
+def _as_it_is(store: UserStore, user: User) -> User:
+    """The user as stored now: a change that began before another one must not undo it."""
+    found = store.user(user.user_id)
+    if found is None or found.credentials != user.credentials:
+        raise UserConflictError(f"The user {user.name} was changed meanwhile; try again.")
+    return found
 
 
 def first_admin(store: UserStore) -> str | None:
@@ -69,3 +83,10 @@ def first_admin(store: UserStore) -> str | None:
     password = one_time_password()
     create_user(store, FIRST_NAME, "admin", password, must_change=True)
     return password
+
+
+def rename(store: UserStore, user: User, name: str) -> User:
+    """Give a user another name to sign in with. Raises UserConflictError, StoreError."""
+    changed = msgspec.structs.replace(_as_it_is(store, user), name=known_name(name))
+    store.update(changed)
+    return changed

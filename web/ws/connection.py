@@ -12,6 +12,7 @@ import contextlib
 from aiohttp import WSMsgType, web
 
 from web.deps import Front
+from web.principal import Principal
 from web.ws.alert_feed import AlertFeed
 
 CLOSE_SLOW = 4008      # cannot keep up; connect again with resume_from
@@ -30,10 +31,15 @@ class SlowClientError(Exception):
 
 class Connection:
     """Outgoing side of a client of `front`. alerts_after: seq of the last alert sent, None: none
-    wanted. movers: sort, direction and rows of its subscription."""
+    wanted. movers: sort, direction and rows of its subscription. principal: who is there, None:
+    whoever it is."""
 
-    def __init__(self, socket: web.WebSocketResponse, feed: AlertFeed, front: Front) -> None:
+    def __init__(
+        self, socket: web.WebSocketResponse, feed: AlertFeed, front: Front,
+        principal: Principal | None = None,
+    ) -> None:
         self.socket = socket
+        self.principal = principal
         self.front = front
         self.alerts_after: int | None = None
         self.movers: tuple[str, str, int] | None = None

@@ -10,13 +10,16 @@ from aiohttp import WebSocketError, WSCloseCode, WSMessage, WSMsgType, web
 from engine.config.schema_web import WebSection
 from shm.errors import ShmError
 from web.app_state import STATE, AppState
+from web.auth.desk import DESK
 from web.deps import Front
+from web.principal import PRINCIPAL
 from web.problems import Problem
 from web.reading import NoCycleError, TornError
 from web.schemas import (
     Inbound,
     NoQuery,
     Ping,
+    SocketQuery,
     SubscribeAlerts,
     SubscribeMovers,
     UnsubscribeAlerts,
@@ -49,7 +52,7 @@ async def get_socket(request: web.Request) -> web.StreamResponse:
     """The WebSocket; Host and Origin were checked before this runs."""
     state, hub = request.app[STATE], request.app[HUB]
     limits = state.front.deps.limits
-    decode_query(request.query, NoQuery)
+    decode_query(request.query, SocketQuery if DESK in request.app else NoQuery)
     socket = web.WebSocketResponse(
         heartbeat=limits.heartbeat_interval_ms / 1e3,
         compress=False,
@@ -75,7 +78,7 @@ async def get_socket(request: web.Request) -> web.StreamResponse:
 async def _serve(
     request: web.Request, socket: web.WebSocketResponse, state: AppState, hub: Hub
 ) -> None:
-    connection = Connection(socket, hub.feed, state.front)
+    connection = Connection(socket, hub.feed, state.front, request.get(PRINCIPAL))
     state.connections.add(connection)
     state.front.count("websocket_opened_total")
     reader = asyncio.create_task(_read(connection, state, hub))

@@ -1,0 +1,73 @@
+"""Routes of sign-in, of one's own account and of all users: a part of the table of routes."""
+
+from web.principal import ADMIN
+from web.rest.sign_in import (
+    Credentials,
+    PasswordChange,
+    RefreshBody,
+    change_password,
+    give_ticket,
+    give_tokens,
+    log_in,
+    log_out,
+    refresh_tokens,
+    revoke_tokens,
+)
+from web.rest.user import (
+    NewToken,
+    ProfileChange,
+    create_token,
+    delete_token,
+    get_preferences,
+    get_profile,
+    list_tokens,
+    put_preferences,
+    put_profile,
+)
+from web.rest.users import (
+    LoginsQuery,
+    NewUser,
+    UserChange,
+    add_user,
+    change_user,
+    delete_user,
+    list_logins,
+    list_users,
+)
+from web.route import Route
+
+ROUTES_AUTH = (
+    Route("POST", "/api/v1/auth/login", log_in,
+          "Sign in; sets the session's cookie.", "", body=Credentials),
+    Route("POST", "/api/v1/auth/logout", log_out,
+          "End what one is signed in with.", status=204),
+    Route("POST", "/api/v1/auth/token", give_tokens,
+          "Access and refresh token.", "", body=Credentials),
+    Route("POST", "/api/v1/auth/refresh", refresh_tokens,
+          "New tokens for a refresh token.", "", body=RefreshBody),
+    Route("POST", "/api/v1/auth/revoke", revoke_tokens,
+          "Revoke a refresh token's family.", "", body=RefreshBody, status=204),
+    Route("POST", "/api/v1/auth/password", change_password,
+          "Change one's own password.", body=PasswordChange, status=204),
+    Route("POST", "/api/v1/ws-ticket", give_ticket,
+          "A ticket for one WebSocket.", status=201),
+    Route("GET", "/api/v1/user/profile", get_profile, "Who one is signed in as."),
+    Route("PUT", "/api/v1/user/profile", put_profile,
+          "Change one's own name.", body=ProfileChange),
+    Route("GET", "/api/v1/user/preferences", get_preferences, "One's own preferences."),
+    Route("PUT", "/api/v1/user/preferences", put_preferences, "Replace one's own preferences."),
+    Route("GET", "/api/v1/user/tokens", list_tokens, "One's own API tokens."),
+    Route("POST", "/api/v1/user/tokens", create_token,
+          "A new API token.", body=NewToken, status=201),
+    Route("DELETE", "/api/v1/user/tokens/{token_id}", delete_token,
+          "Revoke an API token.", status=204),
+    Route("GET", "/api/v1/users", list_users, "All users.", ADMIN),
+    Route("POST", "/api/v1/users", add_user,
+          "Create a user.", ADMIN, body=NewUser, status=201),
+    Route("PATCH", "/api/v1/users/{user_id}", change_user,
+          "Role, access, password.", ADMIN, body=UserChange),
+    Route("DELETE", "/api/v1/users/{user_id}", delete_user,
+          "Delete a user.", ADMIN, status=204),
+    Route("GET", "/api/v1/audit/logins", list_logins,
+          "Tries to sign in, newest first.", ADMIN, query=LoginsQuery),
+)  # fmt: skip
