@@ -29,6 +29,7 @@ COMMANDS = {
     "config": "tools.cli_config:config",
     "reload": "tools.cli_reload:reload",
     "rules": "tools.cli_rules:rules",
+    "users": "tools.cli_users:users",
     "symbols": "tools.cli_symbols:symbols",
     "history": "tools.cli_history:history",
     "backtest": "tools.cli_backtest:backtest",
