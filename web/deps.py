@@ -14,7 +14,7 @@ from engine.config.schema_web import WebSection, listed
 from engine.domain.stream import StreamInfo
 from engine.domain.tables import EngineTables
 from engine.rules.model import Rule
-from engine.storage.ports import AlertAt
+from engine.storage.ports import AlertAt, BarRow
 from engine.storage.user_ports import UserStore
 from shm.clock import realtime_ns
 from web.problems import Problem
@@ -32,6 +32,10 @@ class AlertSource(Protocol):
         before: int | None = None,
         symbol: str | None = None,
         rule_id: str | None = None,
+        stream_id: str | None = None,
+        from_ns: int | None = None,
+        to_ns: int | None = None,
+        offset: int = 0,
     ) -> list[AlertAt]:
         """Newest first."""
 
@@ -110,6 +114,11 @@ def _none_stored(_rule_id: str) -> Rule | None:
     return None
 
 
+def _no_bars(_symbol: str, _from_ns: int, _to_ns: int) -> list[BarRow]:
+    """No bars."""
+    return []
+
+
 def _ignore(_series: str, _value: int) -> None:
     """Nowhere to count."""
 
@@ -123,8 +132,9 @@ class Deps:
     no_switch: one sentence why that cannot be, empty when it can.
     limits: the bounds of [web]. count(series, amount), observe(series, ns) and gauge(series, value)
     write the front's own line of the board. stored_rule(id): a rule as it is kept, also one that is
-    not in force; rules: all of them, None: none are kept. now_ns: monotonic clock; engine_ns:
-    engine time, as alerts are stamped with it. open_users(): the store of users;
+    not in force; rules: all of them, None: none are kept. config: every setting in force.
+    bars(symbol, from_ns, to_ns): stored final bars, oldest first. now_ns: monotonic clock;
+    engine_ns: engine time, as alerts are stamped with it. open_users(): the store of users;
     signing_key: of access tokens; wall_ns: ns UTC, what they expire by.
     max_skew_ms: how far engine time may be from the wall clock before that degrades it.
     """
@@ -152,6 +162,7 @@ class Deps:
     open_users: Callable[[], UserStore] | None = None
     signing_key: bytes = b""
     wall_ns: Callable[[], int] = realtime_ns
+    bars: Callable[[str, int, int], list[BarRow]] = _no_bars
 
 
 @dataclasses.dataclass

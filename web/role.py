@@ -1,6 +1,7 @@
 """The web role: one event loop that beats, listens, serves, and leaves within a bound."""
 
 import asyncio
+import functools
 import logging
 import ssl
 from collections.abc import Callable
@@ -17,8 +18,8 @@ from engine.errors import EngineError
 from engine.metrics.registry import METRICS
 from engine.rules.stored import store_path, stored_rule
 from engine.storage.errors import StorageError
-from engine.storage.ports import AlertAt
-from engine.storage.sqlite import SqliteAlertReader
+from engine.storage.ports import AlertAt, BarRow
+from engine.storage.sqlite import SqliteAlertReader, SqliteBarReader
 from engine.storage.user_sqlite import SqliteUserStore
 from ipc.policy import EXIT_BAD_CONFIG, EXIT_FAILED
 from ipc.roles import RoleContext
@@ -76,10 +77,18 @@ class LateAlertReader:
         before: int | None = None,
         symbol: str | None = None,
         rule_id: str | None = None,
+        stream_id: str | None = None,
+        from_ns: int | None = None,
+        to_ns: int | None = None,
+        offset: int = 0,
     ) -> list[AlertAt]:
         """See AlertReader.latest."""
         return self._read(
-            lambda reader: reader.latest(limit, before=before, symbol=symbol, rule_id=rule_id), []
+            lambda reader: reader.latest(
+                limit, before=before, symbol=symbol, rule_id=rule_id, stream_id=stream_id,
+                from_ns=from_ns, to_ns=to_ns, offset=offset,
+            ),
+            [],
         )
 
     def after(self, position: int, limit: int) -> list[AlertAt]:
@@ -95,6 +104,18 @@ class LateAlertReader:
         return self._read(
             lambda reader: reader.ids_of(stream_id, rule_id, cycles, from_ns), []
         )
+
+
+def stored_bars(path: Path, symbol: str, from_ns: int, to_ns: int) -> list[BarRow]:
+    """Final bars of a symbol, oldest first; none before the recorder has made its store. Raises
+    StorageError."""
+    if not path.exists():
+        return []
+    reader = SqliteBarReader(path)
+    try:
+        return reader.range(symbol, from_ns, to_ns)
+    finally:
+        reader.close()
 
 
 class LogBridge(logging.Handler):
@@ -152,6 +173,7 @@ def make_deps(ctx: RoleContext) -> Deps:
         count=ctx.telemetry.count,
         observe=ctx.telemetry.observe,
         gauge=ctx.telemetry.set,
+        bars=functools.partial(stored_bars, running.bars_path),
         rules=RuleBook(config, running.data_dir, running.tables),
         stored_rule=lambda rule_id: stored_rule(config, running.data_dir, rule_id),
     )

@@ -1,9 +1,12 @@
 """The one table of routes: method, path, handler and one line for the docs."""
 
+from typing import Any
+
 from web.health import get_health, get_live, get_ready
 from web.principal import ADMIN
 from web.prometheus import get_metrics
 from web.rest.alerts import get_alert, list_alerts
+from web.rest.bars import BarsAnswer, HistoryBarsQuery, list_bars
 from web.rest.catalogue import list_metrics
 from web.rest.demo import switch_market
 from web.rest.routes_auth import ROUTES_AUTH
@@ -12,8 +15,11 @@ from web.rest.stats import get_stats
 from web.rest.status import get_status
 from web.rest.symbols import get_symbol, list_symbols
 from web.route import Route
+from web.schemas import AlertsQuery, BarsQuery, DemoMarket, SymbolsQuery
 from web.static_files import get_page, get_sign_in, get_static
 from web.ws.handler import get_socket
+
+Document = dict[str, Any]
 
 ROUTES = (
     Route("GET", "/", get_page, "The page.", ""),
@@ -26,12 +32,19 @@ ROUTES = (
     Route("GET", "/metrics", get_metrics, "Telemetry for Prometheus."),
     Route("GET", "/ws", get_socket, "The WebSocket."),
     Route("GET", "/api/v1/status", get_status, "Roles, cycle, stream, rates, latencies, refusals."),
-    Route("GET", "/api/v1/alerts", list_alerts, "Alerts, newest first, by symbol and rule."),
-    Route("GET", "/api/v1/alerts/{alert_id}", get_alert, "One alert with explanation and stamps."),
-    Route("GET", "/api/v1/symbols", list_symbols, "Symbols with their main numbers."),
-    Route("GET", "/api/v1/symbols/{symbol}", get_symbol, "All metrics, bars and state of one."),
+    Route("GET", "/api/v1/alerts", list_alerts, "Alerts, newest first, filtered.",
+          query=AlertsQuery, answer=Document, problems=(503,)),
+    Route("GET", "/api/v1/alerts/{alert_id}", get_alert, "One alert with explanation and stamps.",
+          answer=Document, problems=(404, 503)),
+    Route("GET", "/api/v1/symbols", list_symbols, "Symbols with their main numbers.",
+          query=SymbolsQuery, answer=Document, problems=(503,)),
+    Route("GET", "/api/v1/symbols/{symbol}", get_symbol, "All metrics, bars and state of one.",
+          query=BarsQuery, answer=Document, problems=(404, 503)),
+    Route("GET", "/api/v1/symbols/{symbol}/bars", list_bars, "Bars of one, also of days before.",
+          query=HistoryBarsQuery, answer=BarsAnswer, problems=(404, 503)),
     *ROUTES_RULES,
     Route("GET", "/api/v1/metrics", list_metrics, "What a rule can name: the metric catalogue."),
-    Route("POST", "/api/v1/demo-market", switch_market, "Restart on the other demo market.", ADMIN),
+    Route("POST", "/api/v1/demo-market", switch_market, "Restart on the other demo market.", ADMIN,
+          body=DemoMarket, answer=Document, status=202, problems=(403, 409, 415, 503)),
     *ROUTES_AUTH,
-)
+)  # fmt: skip

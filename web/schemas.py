@@ -8,6 +8,7 @@ import msgspec
 from aiohttp import web
 from multidict import MultiMapping
 
+from engine.config.registry import instant_ns
 from web.problems import Problem
 
 SortKey = Literal[
@@ -20,16 +21,25 @@ RuleId = Annotated[str, msgspec.Meta(min_length=1, max_length=128, pattern=r"^[!
 # Whole numbers up to what a setting allows: handlers refuse more by Front.refuse_over.
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
+Instant = Annotated[str, msgspec.Meta(max_length=40)]  # read by `instant_of`
 RowId = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 
 
 class AlertsQuery(msgspec.Struct, forbid_unknown_fields=True):
-    """Query of GET /api/v1/alerts; `cursor` is the seq of the last alert of the page before."""
+    """Query of GET /api/v1/alerts; `cursor` is the seq of the last alert of the page before.
+
+    from, to: RFC 3339, of the cycle that told it, `to` itself not included; format: csv is for
+    tables, without explanations."""
 
     symbol: Ticker | None = None
     rule_id: RuleId | None = None
+    stream: Annotated[str, msgspec.Meta(min_length=1, max_length=64)] | None = None
+    since: Instant | None = msgspec.field(default=None, name="from")
+    until: Instant | None = msgspec.field(default=None, name="to")
     limit: Positive = 100
+    offset: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
     cursor: RowId | None = None
+    format: Literal["json", "csv"] = "json"
 
 
 class SymbolsQuery(msgspec.Struct, forbid_unknown_fields=True):
@@ -170,6 +180,16 @@ def decode_body(content: bytes, struct: type[_Struct]) -> _Struct:
         raise Problem(400, "The JSON is nested too deeply.") from None
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise Problem(400, _body_sentence(error)) from None
+
+
+def instant_of(text: str | None, key: str) -> int | None:
+    """ns UTC of an RFC 3339 time, None for none. Raises Problem 400 naming the key."""
+    if text is None:
+        return None
+    found = instant_ns(text.replace("Z", "+00:00").replace("z", "+00:00"))
+    if found is None:
+        raise Problem(400, f"{key}: expected a time like 2013-10-08T13:30:00Z.")
+    return found
 
 
 async def decode_json(request: web.Request, struct: type[_Struct]) -> _Struct:

@@ -46,8 +46,12 @@ class AlertReader(Protocol):
         symbol: str | None = None,
         rule_id: str | None = None,
         stream_id: str | None = None,
+        from_ns: int | None = None,
+        to_ns: int | None = None,
+        offset: int = 0,
     ) -> list[AlertAt]:
-        """The newest alerts first, at most limit, with after < position < before."""
+        """The newest alerts first, at most limit, with after < position < before and
+        from_ns <= t_ns < to_ns; the first `offset` of them are left out."""
 
     def after(self, position: int, limit: int) -> list[AlertAt]:
         """The oldest alerts first with a position above the given one (0: from the start)."""

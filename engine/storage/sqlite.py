@@ -107,6 +107,9 @@ class SqliteAlertReader:
         symbol: str | None = None,
         rule_id: str | None = None,
         stream_id: str | None = None,
+        from_ns: int | None = None,
+        to_ns: int | None = None,
+        offset: int = 0,
     ) -> list[AlertAt]:
         """See AlertReader.latest."""
         conditions = {
@@ -115,11 +118,13 @@ class SqliteAlertReader:
             "symbol = ?": symbol,
             "rule_id = ?": rule_id,
             "stream_id = ?": stream_id,
+            "t_ns >= ?": from_ns,
+            "t_ns < ?": to_ns,
         }
         given = {text: value for text, value in conditions.items() if value is not None}
         where = f"WHERE {' AND '.join(given)} " if given else ""
-        sql = f"SELECT position, {_ALERT} FROM alert {where}ORDER BY position DESC LIMIT ?"
-        rows = self._database.rows("read", sql, (*given.values(), max(limit, 0)))
+        sql = f"SELECT position, {_ALERT} FROM alert {where}ORDER BY position DESC LIMIT ? OFFSET ?"
+        rows = self._database.rows("read", sql, (*given.values(), max(limit, 0), offset))
         return [_alert_at(row) for row in rows]
 
     def after(self, position: int, limit: int) -> list[AlertAt]:

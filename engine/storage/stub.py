@@ -54,19 +54,23 @@ class MemoryAlertStore:
         symbol: str | None = None,
         rule_id: str | None = None,
         stream_id: str | None = None,
+        from_ns: int | None = None,
+        to_ns: int | None = None,
+        offset: int = 0,
     ) -> list[AlertAt]:
         """See AlertReader.latest."""
         found: list[AlertAt] = []
         for row in reversed(self._rows):
-            if len(found) >= limit or (after is not None and row.position <= after):
+            if len(found) >= limit + offset or (after is not None and row.position <= after):
                 break
             if before is not None and row.position >= before:
                 continue
             wanted = (symbol, rule_id, stream_id)
             has = (row.alert.symbol, row.alert.rule_id, row.alert.stream_id)
-            if all(want in (None, value) for want, value in zip(wanted, has, strict=True)):
+            timely = (from_ns or 0) <= row.alert.t_ns and (to_ns is None or row.alert.t_ns < to_ns)
+            if timely and all(w in (None, value) for w, value in zip(wanted, has, strict=True)):
                 found.append(row)
-        return found
+        return found[offset:]
 
     def after(self, position: int, limit: int) -> list[AlertAt]:
         """See AlertReader.after."""
