@@ -15,6 +15,7 @@ from web.deps import KEY, Deps, Front, closed_reason
 from web.families import FamilyView
 from web.principal import NEEDED
 from web.reading import SymbolDirectory
+from web.rest.openapi import DESCRIBED
 from web.routes import ROUTES
 from web.ws.handler import close_all
 from web.ws.hub import HUB, Hub
@@ -37,6 +38,7 @@ def make_app(deps: Deps) -> web.Application:
         front, SymbolDirectory(deps.tables), FamilyView(deps.tables), CountsReader.of(deps.tables)
     )
     app[static_files.FILES] = static_files.load()
+    app[DESCRIBED] = ROUTES
     needed = app[NEEDED] = {}
     for route in ROUTES:
         resource = app.router.add_resource(route.path)

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from engine.config.address import is_loopback
 from engine.config.registry import SETTINGS
+from engine.config.schema import Config
 from engine.config.schema_web import WebSection, listed
 from engine.domain.stream import StreamInfo
 from engine.domain.tables import EngineTables
@@ -159,6 +160,7 @@ class Deps:
     gauge: Callable[[str, int], None] = _ignore
     stored_rule: Callable[[str], Rule | None] = _none_stored
     rules: RuleBook | None = None
+    config: Config = dataclasses.field(default_factory=Config)
     open_users: Callable[[], UserStore] | None = None
     signing_key: bytes = b""
     wall_ns: Callable[[], int] = realtime_ns

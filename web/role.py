@@ -174,6 +174,7 @@ def make_deps(ctx: RoleContext) -> Deps:
         observe=ctx.telemetry.observe,
         gauge=ctx.telemetry.set,
         bars=functools.partial(stored_bars, running.bars_path),
+        config=config,
         rules=RuleBook(config, running.data_dir, running.tables),
         stored_rule=lambda rule_id: stored_rule(config, running.data_dir, rule_id),
     )

@@ -9,8 +9,10 @@ from web.rest.alerts import get_alert, list_alerts
 from web.rest.bars import BarsAnswer, HistoryBarsQuery, list_bars
 from web.rest.catalogue import list_metrics
 from web.rest.demo import switch_market
+from web.rest.openapi import get_asyncapi, get_docs, get_openapi
 from web.rest.routes_auth import ROUTES_AUTH
 from web.rest.routes_rules import ROUTES_RULES
+from web.rest.settings import SettingList, list_settings
 from web.rest.stats import get_stats
 from web.rest.status import get_status
 from web.rest.symbols import get_symbol, list_symbols
@@ -22,15 +24,17 @@ from web.ws.handler import get_socket
 Document = dict[str, Any]
 
 ROUTES = (
-    Route("GET", "/", get_page, "The page.", ""),
-    Route("GET", "/sign-in", get_sign_in, "The page to sign in on.", ""),
-    Route("GET", "/static/{path:.+}", get_static, "Files of the page.", ""),
+    Route("GET", "/", get_page, "The page.", "", described=False),
+    Route("GET", "/sign-in", get_sign_in, "The page to sign in on.", "",
+          described=False),
+    Route("GET", "/static/{path:.+}", get_static, "Files of the page.", "",
+          described=False),
     Route("GET", "/health", get_health, "Summary: ok or degraded (200), starting (503).", ""),
     Route("GET", "/live", get_live, "200 while the front's process answers.", ""),
     Route("GET", "/ready", get_ready, "200 after warm-up with every role beating, else 503.", ""),
     Route("GET", "/stats", get_stats, "Every counter by role, as JSON."),
-    Route("GET", "/metrics", get_metrics, "Telemetry for Prometheus."),
-    Route("GET", "/ws", get_socket, "The WebSocket."),
+    Route("GET", "/metrics", get_metrics, "Telemetry for Prometheus.", media="text/plain"),
+    Route("GET", "/ws", get_socket, "The WebSocket.", described=False),
     Route("GET", "/api/v1/status", get_status, "Roles, cycle, stream, rates, latencies, refusals."),
     Route("GET", "/api/v1/alerts", list_alerts, "Alerts, newest first, filtered.",
           query=AlertsQuery, answer=Document, problems=(503,)),
@@ -42,6 +46,12 @@ ROUTES = (
           query=BarsQuery, answer=Document, problems=(404, 503)),
     Route("GET", "/api/v1/symbols/{symbol}/bars", list_bars, "Bars of one, also of days before.",
           query=HistoryBarsQuery, answer=BarsAnswer, problems=(404, 503)),
+    Route("GET", "/api/v1/config", list_settings, "Every setting in force.", ADMIN,
+          answer=SettingList),
+    Route("GET", "/api/v1/openapi.json", get_openapi, "This API as OpenAPI 3.1.", answer=Document),
+    Route("GET", "/api/v1/asyncapi.json", get_asyncapi, "The WebSocket as AsyncAPI 3.",
+          answer=Document),
+    Route("GET", "/api/docs", get_docs, "This API for people.", media="text/html"),
     *ROUTES_RULES,
     Route("GET", "/api/v1/metrics", list_metrics, "What a rule can name: the metric catalogue."),
     Route("POST", "/api/v1/demo-market", switch_market, "Restart on the other demo market.", ADMIN,
