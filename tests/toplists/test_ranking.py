@@ -17,9 +17,8 @@ NUMBERS = st.one_of(st.integers(-3, 3).map(float), st.just(math.nan))
 
 
 def ranked(values: list[float], listed: tuple[str, ...] = (), **members: object) -> tuple[Row, ...]:
-    definition = validated(
-        Definition(id="t", name="t", metric="chg_pct", columns=("chg_pct",), **members)  # type: ignore[arg-type]
-    )
+    whole = {"id": "t", "name": "t", "metric": "chg_pct", "columns": ("chg_pct",), **members}
+    definition = validated(Definition(**whole))  # type: ignore[arg-type]
     tickers = np.array([f"S{at:03d}" for at in range(len(values))], dtype=object)
     by_metric = {name: np.array(values) for name in metrics_of(definition)}
     return rank(definition, tickers, by_metric, listed)
