@@ -16,6 +16,7 @@ from web.rest.settings import SettingList, list_settings
 from web.rest.stats import get_stats
 from web.rest.status import get_status
 from web.rest.symbols import get_symbol, list_symbols
+from web.rest.toplists import ToplistQuery, get_system_toplist, list_toplists
 from web.route import Route
 from web.schemas import AlertsQuery, BarsQuery, DemoMarket, SymbolsQuery
 from web.static_files import get_page, get_sign_in, get_static
@@ -53,6 +54,9 @@ ROUTES = (
           answer=Document),
     Route("GET", "/api/docs", get_docs, "This API for people.", media="text/html"),
     *ROUTES_RULES,
+    Route("GET", "/api/v1/toplists", list_toplists, "Types of toplists with their windows."),
+    Route("GET", "/api/v1/toplists/system/{type}", get_system_toplist, "One of them, ranked now.",
+          query=ToplistQuery, problems=(503,)),
     Route("GET", "/api/v1/metrics", list_metrics, "What a rule can name: the metric catalogue."),
     Route("POST", "/api/v1/demo-market", switch_market, "Restart on the other demo market.", ADMIN,
           body=DemoMarket, answer=Document, status=202, problems=(403, 409, 415, 503)),
