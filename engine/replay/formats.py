@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 TAPE_MAGIC = b"TAPESCAN-TAPE-2\n"
-GENESIS_MAGIC = b"TAPESCAN-GENESIS-3\n"
+GENESIS_MAGIC = b"TAPESCAN-GENESIS-4\n"
 _NAMED = re.compile(rb"(TAPESCAN-[A-Z]+)-(\d+)\n")
 
 
