@@ -33,9 +33,10 @@ date.
 **Memory**: of every timeframe that a rule names 256 closes and 64 highs, lows and volumes of a
 symbol are kept, which bounds the periods below. A timeframe that no rule named when the stream
 began starts with the 1-minute bars in memory (`bars.history_bars`), and windows in time of more
-than an hour with the prices of the last hour; streams that begin later have all of the history. A mean that forgets by a share a bar may have a longer period than a fill
-can reach back; it is known when enough bars have come. A symbol that gets more than one bar of a
-timeframe in one cycle, as after a pause of the engine, begins again from the bars in memory.
+than an hour with the prices of the last hour; streams that begin later have all of the history.
+A mean that forgets by a share a bar may have a longer period than a fill can reach back; it is
+known when enough bars have come. A symbol that gets more than one bar of a timeframe in one cycle,
+as after a pause of the engine, begins again from the bars in memory.
 
 | family | what it is | unit | formula | periods | unknown | warm-up | mirror |
 | --- | --- | --- | --- | --- | --- | --- | --- |"""
