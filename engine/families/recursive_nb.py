@@ -36,11 +36,12 @@ def wilder_nb(old, x, seen, period, new, m):
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def true_range_nb(w, c, r, out):
-    """True range of the newest bar; c, r: how many rows of closes and of the rest are filled."""
+    """True range of the newest bar, NaN without its high and low; c, r: how many rows of closes and
+    of the rest are filled."""
     high, low, previous = w.high[r - 1], w.low[r - 1], w.close[c - 2]
     for j in range(w.size[0]):
-        top = high[j] if high[j] > previous[j] else previous[j]
-        bottom = low[j] if low[j] < previous[j] else previous[j]
+        top = previous[j] if previous[j] > high[j] else high[j]
+        bottom = previous[j] if previous[j] < low[j] else low[j]
         out[j] = top - bottom
 
 
@@ -172,4 +173,4 @@ def supertrend_nb(p, w, c, r, direction):
         w.after[4, j] = (1.0 if rising else -1.0) if known else 0.0
         result = lower if rising else upper
         result = w.after[4, j] if direction else result
-        w.value[j] = result if known else np.nan
+        w.value[j] = result if known and not np.isnan(middle) else np.nan

@@ -11,6 +11,7 @@ from engine.domain.rules_mark import kept_for
 from engine.domain.tables import CELL_SLOTS, EngineTables, Histories, IndicatorTable
 from engine.errors import EngineError
 from engine.indicators import registry, step_nb
+from engine.indicators.daily import DailyBars
 from engine.indicators.runs_nb import run_values
 from engine.indicators.timeframes import Timeframes
 from shm.fences import read_word, write_word
@@ -40,6 +41,7 @@ class IndicatorsStage:
         self._kept = tables.frames.kept
         self._rules = tables.rules
         self._version = self._wants = 0
+        self._daily = DailyBars(tables)
         self._session = tables.session
         rows = self._table.closes.shape[1]
         self._seen = np.zeros(rows, np.uint8)
@@ -81,11 +83,15 @@ class IndicatorsStage:
         count, closed = int(head["event_count"]), int(head["closed_minute"])
         advanced = self._windows_end(old) != closed
         wanted = self._wanted(int(head["rules_version"]))
-        if count or advanced or wanted & ~int(self._kept[old]):
+        admitted = self._daily.admitted(n)
+        begun = wanted & ~int(self._kept[old])
+        if count or advanced or begun or len(admitted):
             before = int(self._heads[(n - 1) % CELL_SLOTS]["closed_minute"])
             self._build(n, old, count, closed, advanced)
             events = self._events_i[n % CELL_SLOTS]
             self._frames.step(n, old, events, count, before, closed, wanted)
+            if len(admitted):
+                self._daily.enter(admitted, 1 - old)
             old = 1 - old
         write_word(table.words, IndicatorTable.STATE, n * 2 + old)
 

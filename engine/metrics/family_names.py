@@ -185,7 +185,7 @@ def metric_of(family: Family) -> Metric:
 
 def _unknown(kind: Kind, family: Family) -> str:
     if family.timeframe_minutes == DAILY:
-        return "no daily bars are loaded"
+        return "not in the daily history up to yesterday, or fewer bars there than its warm-up"
     bars = "" if family.window_s else "fewer bars than its warm-up"
     return ", or ".join(text for text in (bars, kind.unknown) if text)
 

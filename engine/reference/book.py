@@ -25,6 +25,7 @@ from engine.reference.levels import (
     adjusted,
     beta,
     daily_atr,
+    indicator_days,
     jumps,
     levels_of,
     previous_close,
@@ -40,7 +41,8 @@ _LATELY = 20
 class Book:
     """tickers: in order. reference: REFERENCE[n], place unset. levels: float64[LEVELS, n];
     baseline: float32[BASELINE_MINUTES, n], or [0, n] when nothing is known of volumes. lists: codes
-    of the named lists by their bit. jumps: what looks like splits nobody told of."""
+    of the named lists by their bit. jumps: what looks like splits nobody told of. daily: adjusted
+    DAILY bars of each symbol that daily indicators rest on, oldest first, see `indicator_days`."""
 
     tickers: list[str]
     reference: np.ndarray
@@ -48,13 +50,14 @@ class Book:
     baseline: np.ndarray
     lists: list[int]
     jumps: list[Jump]
+    daily: list[np.ndarray]
 
 
 def empty_book() -> Book:
     """A book that knows nobody."""
     return Book(
         [], records.unknown_reference(0), np.zeros((len(LEVELS), 0)),
-        np.zeros((0, 0), np.float32), [], [],
+        np.zeros((0, 0), np.float32), [], [], [],
     )  # fmt: skip
 
 
@@ -113,7 +116,7 @@ class _Writer:
         self.book = Book(
             tickers, records.unknown_reference(count), np.full((len(LEVELS), count), np.nan),
             np.full((BASELINE_MINUTES, count), np.nan, np.float32),
-            [group_code(name) for name in lists], [],
+            [group_code(name) for name in lists], [], [],
         )  # fmt: skip
         self._benchmark, _ = self._bars(BENCHMARK)
 
@@ -125,9 +128,10 @@ class _Writer:
         return (bars[bars["date"] >= found[-1].date] if found else bars), found
 
     def enter(self, place: int, ticker: str, told: Company | None) -> None:
-        """Enter one symbol."""
+        """Enter one symbol, the next in order."""
         bars, found = self._bars(ticker)
         self.book.jumps += [jump for jump in found if jump.date >= self._days.back(YEAR_SESSIONS)]
+        self.book.daily.append(indicator_days(bars, self._days))
         levels = levels_of(bars, self._days)
         levels[LEVEL["beta60"]] = beta(bars, self._benchmark, self._days)
         row = self.book.reference[place : place + 1]

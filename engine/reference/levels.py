@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from engine.domain.family import KEPT_CLOSES
 from engine.domain.levels import (
     ADV_SESSIONS,
     CLOSES_BACK,
@@ -194,6 +195,28 @@ def daily_atr(bars: np.ndarray, days: Days) -> float:
     for one in ranges[ATR_PERIOD:].tolist():
         mean = (mean * (ATR_PERIOD - 1) + one) / ATR_PERIOD
     return mean
+
+
+def indicator_days(bars: np.ndarray, days: Days) -> np.ndarray:
+    """The newest KEPT_CLOSES adjusted DAILY bars, which daily indicators are computed from.
+
+    None of them without one of the session before, or when more than a fifth of the sessions since
+    the first of them has none. What the newest bar does not tell of high, low and volume, no bar
+    tells; bars up to one that tells less are left out, because they would count as known.
+    """
+    found = bars[-KEPT_CLOSES:].copy()
+    if not len(found) or int(found["date"][-1]) != days.back(1):
+        return found[:0]
+    spanned = int((days.before >= found["date"][0]).sum())
+    if len(found) < math.ceil(_ENOUGH * spanned):
+        return found[:0]
+    for name in ("high", "low", "volume"):
+        holes = np.flatnonzero(np.isnan(found[name]))
+        if len(holes) and holes[-1] == len(found) - 1:
+            found[name] = np.nan
+        elif len(holes):
+            found = found[holes[-1] + 1 :]
+    return found
 
 
 def beta(bars: np.ndarray, benchmark: np.ndarray, days: Days) -> float:

@@ -18,7 +18,7 @@ import numpy as np
 
 from engine.bars.stage import BarsStage, empty_rows
 from engine.domain import records
-from engine.domain.book_table import open_book
+from engine.domain.book_table import open_book, open_daily
 from engine.domain.family import DAILY_PLACE, KEEP_PRICES, TIMEFRAMES
 from engine.domain.frame_table import reserve_kept
 from engine.domain.rules_mark import kept_for
@@ -38,6 +38,7 @@ _DAMAGE = (
 _HISTORY = (("second", "second_stamp"), ("minute", "minute_stamp"), ("session", "session_stamp"),
             ("trades", "trades_stamp"))  # fmt: skip
 _BOOK = ("names", "reference", "levels", "baseline", "lists")
+_DAILY = ("daily_closes", "daily_ranges", "daily_marks")
 
 
 class GenesisError(EngineError):
@@ -206,7 +207,10 @@ def _restore_book(tables: EngineTables, arrays: dict[str, np.ndarray]) -> None:
         raise GenesisError(f"the genesis knows {count} symbols, there is room for fewer.")
     if count:
         open_book(tables.arena, tables.book)
-    for name in _BOOK if count else ():
+    daily = bool(arrays.get("book_daily_marks", np.zeros(0)).any())
+    if daily:
+        open_daily(tables.arena, tables.book)
+    for name in (*(_BOOK if count else ()), *(_DAILY if daily else ())):
         source, target = arrays[f"book_{name}"], getattr(tables.book, name)
         target[..., : source.shape[-1]] = source
 
@@ -253,7 +257,7 @@ def _restore_kept(
     """Begin with what is kept. Daily bars always are where there are some: no later cycle could
     make them."""
     frames = tables.frames
-    if arrays["frame_marks"][DAILY_PLACE].any():
+    if arrays["frame_marks"][DAILY_PLACE].any() or tables.book.daily_marks.any():
         kept |= 1 << DAILY_PLACE
     reserve_kept(tables.arena, frames, kept)
     frames.kept[:] = kept

@@ -7,8 +7,10 @@ import numpy as np
 
 from engine.bars.admission import block_shares
 from engine.domain import records
+from engine.domain.family import DAILY_PLACE, KEPT_CLOSES, KEPT_RANGES
 from engine.domain.levels import BASELINE_MINUTES, LEVEL, LEVELS, MAX_LISTS
 from engine.domain.market_hours import TradingDay
+from engine.indicators.timeframes import enter_daily
 from engine.reference.book import CALENDAR_DAYS, Book, build_book, empty_book
 from engine.replay.genesis import Genesis
 from engine.storage.reference_ports import Split
@@ -61,7 +63,8 @@ def informed(
 ) -> dict[str, np.ndarray]:
     """The arrays of a genesis with the book and what it says of the symbols that are known already.
 
-    Official closes and ATRs of the book stand before what the tape of yesterday told.
+    Official closes and ATRs of the book stand before what the tape of yesterday told. The bars of
+    timeframes are not copied: daily ones are put into the arrays that there are.
     """
     places = {ticker: place for place, ticker in enumerate(book.tickers)}
     at = np.array([places.get(ticker, -1) for ticker in tickers], np.int64)
@@ -89,6 +92,30 @@ def informed(
         "book_levels": book.levels if len(book.tickers) else np.zeros((len(LEVELS), 0)),
         "book_baseline": baseline,
         "book_lists": lists,
+        **_with_daily(arrays, at, book),
+    }
+
+
+def _with_daily(
+    arrays: dict[str, np.ndarray], at: np.ndarray, book: Book
+) -> dict[str, np.ndarray]:
+    """Put the book's daily bars in place of those that the arrays hold, and return those of the
+    symbols that are not there yet. at: int64[symbols], their places in the book, -1 none."""
+    if arrays["frame_marks"][DAILY_PLACE].any():
+        for name in _FRAMES:
+            arrays[name][DAILY_PLACE] = 0
+    known = np.flatnonzero(at >= 0)
+    enter_daily(arrays, known, [book.daily[place] for place in at[known].tolist()])
+    count = len(book.tickers)
+    later = {  # memory of the other timeframes is never touched, so there is none
+        "frame_closes": np.zeros((DAILY_PLACE + 1, KEPT_CLOSES, count)),
+        "frame_ranges": np.zeros((DAILY_PLACE + 1, 3, KEPT_RANGES, count)),
+        "frame_marks": np.zeros((DAILY_PLACE + 1, count), np.int64),
+    }
+    unseen = np.setdiff1d(np.arange(count), at)
+    enter_daily(later, unseen, [book.daily[place] for place in unseen.tolist()])
+    return {
+        name.replace("frame", "book_daily"): array[DAILY_PLACE] for name, array in later.items()
     }
 
 
