@@ -10,9 +10,9 @@ import click
 import msgspec
 
 from engine.rules.stored import store_path
-from engine.storage.user_ports import User, UserConflictError, UserStore
+from engine.storage.user_ports import ROLES, User, UserConflictError, UserStore
 from engine.storage.user_sqlite import SqliteUserStore
-from engine.users.accounts import ROLES, create_user, set_password
+from engine.users.accounts import create_user, set_password
 from tools.options import config_option, load_config
 
 name_argument = click.argument("name", metavar="NAME")

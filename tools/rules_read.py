@@ -1,7 +1,6 @@
 """The commands of `tapescan rules` that change nothing."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from engine.rules.errors import RuleError
 from engine.rules.export import Format, document_text, export_rules, text_of
 from engine.rules.files import load_rules
 from engine.rules.flip import flip_rule
-from engine.rules.library import document_of, find, live, plain
+from engine.rules.library import document_of, find, live, moment, plain
 from engine.rules.limits import limits_of
 from engine.rules.model import to_document
 from engine.rules.validate import read_rule
@@ -53,11 +52,6 @@ def record(
         "content_hash": version.content_hash,
         "document": plain(version),
     }
-
-
-def moment(at_ns: int) -> str:
-    """A wall time as RFC 3339, to the second."""
-    return f"{datetime.fromtimestamp(at_ns // 1_000_000_000, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def say_json(value: object) -> None:

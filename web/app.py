@@ -7,9 +7,11 @@ from aiohttp import web
 
 from engine.config.schema_web import listed
 from engine.rules.counts import CountsReader
+from engine.rules.published import PublishedRules
 from web import middlewares, static_files
 from web.app_state import STATE, AppState
 from web.auth.desk import DESK, Desk
+from web.auth.identify import SOCKET
 from web.auth.watch import watch_sockets
 from web.deps import KEY, Deps, Front, closed_reason
 from web.families import FamilyView
@@ -34,16 +36,18 @@ def make_app(deps: Deps) -> web.Application:
     app[KEY] = front
     if deps.auth == "password":
         app[DESK] = Desk(front)
+    rules = PublishedRules(deps.tables.rules)
     app[STATE] = AppState(
-        front, SymbolDirectory(deps.tables), FamilyView(deps.tables), CountsReader.of(deps.tables)
-    )
+        front, SymbolDirectory(deps.tables), rules, FamilyView(deps.tables, rules),
+        CountsReader.of(deps.tables),
+    )  # fmt: skip
     app[static_files.FILES] = static_files.load()
     app[DESCRIBED] = ROUTES
     needed = app[NEEDED] = {}
     for route in ROUTES:
         resource = app.router.add_resource(route.path)
         resource.add_route(route.method, route.handler)
-        if route.method == "GET" and route.path != "/ws":
+        if route.method == "GET" and route.path != SOCKET:
             resource.add_route("HEAD", route.handler)
         needed[route.method, resource.canonical] = route.role
     app.on_response_prepare.append(middlewares.set_security_headers)

@@ -217,7 +217,8 @@ class Front:
 
     def answer_to(self, host: str, port: int) -> None:
         """Add the names a browser may call this server by when it listens on host:port."""
-        names = {host, *listed(self.deps.limits.server_names)}
+        named = listed(self.deps.limits.server_names)
+        names = {host, *named}
         if is_loopback(host):
             names |= {"127.0.0.1", "localhost", "[::1]"}
         has_tls = bool(self.deps.limits.tls_cert)
@@ -225,9 +226,7 @@ class Front:
         for name in names:
             bare = name.count(":") > 1 and not name.startswith("[")
             shown = f"[{name}]" if bare else name
-            usual = port == (443 if has_tls else 80) or name in listed(
-                self.deps.limits.server_names
-            )
+            usual = port == (443 if has_tls else 80) or name in named
             spellings = {f"{shown}:{port}"} | ({shown} if usual else set())
             self.hosts |= {spelling.lower() for spelling in spellings}
             schemes = {"https" if has_tls else "http"} | ({"https"} if proxied else set())

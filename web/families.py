@@ -17,9 +17,8 @@ MAX_NAMED = 20
 class FamilyView:
     """Looks at the families of one set of tables; the rules are unpacked once a version."""
 
-    def __init__(self, tables: EngineTables) -> None:
-        self._tables = tables
-        self._rules = PublishedRules(tables.rules)
+    def __init__(self, tables: EngineTables, rules: PublishedRules) -> None:
+        self._tables, self._rules = tables, rules
 
     def states(self) -> list[FamilyState]:
         """Every family in force, by name; none while no cycle is there or rules are exchanged."""

@@ -8,7 +8,14 @@ from aiohttp import web
 
 from shm.errors import ShmError
 from web.auth.desk import DESK
-from web.auth.identify import find, has_bearer, limit_address, limit_user, refuse_before_change
+from web.auth.identify import (
+    SOCKET,
+    find,
+    has_bearer,
+    limit_address,
+    limit_user,
+    refuse_before_change,
+)
 from web.deps import KEY, Front
 from web.principal import ADMIN, LOCAL, NEEDED, PRINCIPAL, demand
 from web.problems import Problem, problem_response
@@ -32,7 +39,6 @@ SECURITY_HEADERS = {
     "X-Frame-Options": "DENY",
     "Server": "tapescan",
 }
-SOCKET = "/ws"
 PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, POST, PUT, PATCH, DELETE",
     "Access-Control-Allow-Headers": "Authorization, Content-Type",

@@ -34,6 +34,7 @@ from shm.errors import BlobError
 from shm.fences import read_word
 
 MAX_WAITING = 32
+TOO_MANY = "The front has too many orders to carry out."
 MAX_SENTENCE_CHARS = 4_000
 RETRY_S = 1.0
 
@@ -184,7 +185,7 @@ class Orders:
     async def submit(self, command: str, arguments: dict[str, Any]) -> Answered:
         """Carry out an order of the front's own clients, after those that wait already."""
         if self._waiting >= MAX_WAITING:
-            return Answered(None, "The front has too many orders to carry out.", EXIT_FAILED)
+            return Answered(None, TOO_MANY, EXIT_FAILED)
         self._waiting += 1
         work = self._loop.run_in_executor(
             self._thread, self._desk.carry_out, command, arguments
@@ -221,7 +222,7 @@ class Orders:
     def _take(self) -> None:
         for order in self._ctx.orders():
             if self._waiting >= MAX_WAITING:
-                self._ctx.answer(order, error="The front has too many orders to carry out.")
+                self._ctx.answer(order, error=TOO_MANY)
                 continue
             self._waiting += 1
             self._later(lambda order=order: self._carry_out(order))  # type: ignore[misc]

@@ -4,10 +4,10 @@ import dataclasses
 
 from aiohttp import web
 
+from engine.storage.user_ports import ROLES
 from web.problems import Problem
 
-VIEWER, TRADER, ADMIN = "viewer", "trader", "admin"
-ROLES = (VIEWER, TRADER, ADMIN)  # each may do what those before it may
+VIEWER, TRADER, ADMIN = ROLES
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

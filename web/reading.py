@@ -212,9 +212,9 @@ def session_date(session: np.void) -> str:
     return f"{date // 10000:04d}-{date // 100 % 100:02d}-{date % 100:02d}" if date else ""
 
 
-def instant(ns: int) -> str | None:
-    """RFC 3339 text of ns UTC, milliseconds kept; None for 0 (never)."""
-    if ns <= 0:
+def instant(ns: int | None) -> str | None:
+    """RFC 3339 text of ns UTC, milliseconds kept; None for 0 (never) and for None."""
+    if ns is None or ns <= 0:
         return None
     ms = np.datetime64(ns // 1_000_000, "ms")
     return f"{ms}Z"

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from web.auth.identify import SOCKET
 from web.health import get_health, get_live, get_ready
 from web.principal import ADMIN
 from web.prometheus import get_metrics
@@ -35,7 +36,7 @@ ROUTES = (
     Route("GET", "/ready", get_ready, "200 after warm-up with every role beating, else 503.", ""),
     Route("GET", "/stats", get_stats, "Every counter by role, as JSON."),
     Route("GET", "/metrics", get_metrics, "Telemetry for Prometheus.", media="text/plain"),
-    Route("GET", "/ws", get_socket, "The WebSocket.", described=False),
+    Route("GET", SOCKET, get_socket, "The WebSocket.", described=False),
     Route("GET", "/api/v1/status", get_status, "Roles, cycle, stream, rates, latencies, refusals."),
     Route("GET", "/api/v1/alerts", list_alerts, "Alerts, newest first, filtered.",
           query=AlertsQuery, answer=Document, problems=(503,)),

@@ -9,6 +9,7 @@ from aiohttp import web
 from multidict import MultiMapping
 
 from engine.config.registry import instant_ns
+from engine.storage.user_ports import ROLES
 from web.problems import Problem
 
 SortKey = Literal[
@@ -115,7 +116,7 @@ _CHOICES = {
     "direction": typing.get_args(Direction),
     "market": ("simulator", "replay"),
     "at": ("now",),
-    "role": ("viewer", "trader", "admin"),
+    "role": ROLES,
 }
 _WORDS = {"int": "a whole number", "str": "text", "object": "a JSON object", "null": "null",
           "array": "a list", "bool": "true or false", "float": "a number"}

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from engine.replay.recorder import bar_row
-from engine.storage.ports import BarStore
+from engine.storage.ports import BarRow, BarStore
 
 HISTORY_N = 0  # counted to genesis: a revision by the stream itself is newer
 _BATCH = 20_000
@@ -25,7 +24,10 @@ class HistoryBars:
         for tickers, events in self._parts:
             for event in events:
                 newest[tickers[int(event["sym"])], int(event["bar"]["minute"])] = event
-        rows = [bar_row(ticker, stream_id, bar, HISTORY_N) for (ticker, _), bar in newest.items()]
+        rows = [
+            BarRow.of(ticker, event["bar"], HISTORY_N, stream_id)
+            for (ticker, _), event in newest.items()
+        ]
         for at in range(0, len(rows), _BATCH):
             store.upsert(rows[at : at + _BATCH])
         return len(rows)

@@ -35,29 +35,10 @@ def _records(ring: Ring, start: int, end: int) -> np.ndarray:
     return np.concatenate(ring.slices(start, end))
 
 
-def bar_row(symbol: str, stream_id: str, event: np.void, n: int) -> BarRow:
-    """A bar event as the bar store keeps it; n: the cycle it is counted to."""
-    bar = event["bar"]
-    return BarRow(
-        symbol=symbol,
-        minute_ns=int(bar["minute"]) * records.NS_PER_MINUTE,
-        open=float(bar["open"]),
-        high=float(bar["high"]),
-        low=float(bar["low"]),
-        close=float(bar["close"]),
-        volume=float(bar["volume"]),
-        pv=float(bar["pv"]),
-        trades=int(bar["trades"]),
-        flags=int(bar["flags"]),
-        n=n,
-        stream_id=stream_id,
-    )
-
-
 def bar_rows(tables: EngineTables, stream_id: str, events: np.ndarray) -> list[BarRow]:
     """Bar events of a stream as the bar store keeps them."""
     return [
-        bar_row(tables.names.get(int(event["sym"])), stream_id, event, int(event["n"]))
+        BarRow.of(tables.names.get(int(event["sym"])), event["bar"], int(event["n"]), stream_id)
         for event in events
     ]
 

@@ -1,6 +1,7 @@
 """The stored rules as a set: every change is checked against all of them, then stored whole."""
 
 from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import msgspec
@@ -50,6 +51,11 @@ def plain(version: RuleVersion) -> dict[str, Any]:
     """The document of a version, as its author wrote it."""
     document: dict[str, Any] = msgspec.json.decode(version.document)
     return document
+
+
+def moment(at_ns: int) -> str:
+    """The wall time of a version as RFC 3339, to the second."""
+    return f"{datetime.fromtimestamp(at_ns // 1_000_000_000, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def live(versions: Iterable[RuleVersion]) -> dict[str, RuleVersion]:

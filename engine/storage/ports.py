@@ -4,6 +4,9 @@ from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import msgspec
+import numpy as np
+
+from engine.domain.records import NS_PER_MINUTE
 
 
 class StoredAlert(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,6 +117,24 @@ class BarRow(msgspec.Struct, frozen=True, kw_only=True):
     flags: int
     n: int
     stream_id: str
+
+    @classmethod
+    def of(cls, symbol: str, bar: np.void, n: int = 0, stream_id: str = "") -> "BarRow":
+        """The row of a BAR record; n 0 and stream_id empty: it is not for a store."""
+        return cls(
+            symbol=symbol,
+            minute_ns=int(bar["minute"]) * NS_PER_MINUTE,
+            open=float(bar["open"]),
+            high=float(bar["high"]),
+            low=float(bar["low"]),
+            close=float(bar["close"]),
+            volume=float(bar["volume"]),
+            pv=float(bar["pv"]),
+            trades=int(bar["trades"]),
+            flags=int(bar["flags"]),
+            n=n,
+            stream_id=stream_id,
+        )
 
 
 class MinuteVolume(msgspec.Struct, frozen=True):

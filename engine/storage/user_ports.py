@@ -7,10 +7,12 @@ import msgspec
 from engine.errors import EngineError
 
 GrantKind = Literal["session", "refresh", "api"]
+ROLES = ("viewer", "trader", "admin")  # each may do what those before it may
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody who may sign in. created_ns: ns UTC. must_change: the password is a one-time one.
+    """Somebody who may sign in. role: one of ROLES. created_ns: ns UTC. must_change: the password
+    is a one-time one.
 
     credentials: a number that grows when everything granted to them before stops to count.
     """

@@ -5,11 +5,10 @@ import uuid
 
 import msgspec
 
-from engine.storage.user_ports import User, UserConflictError, UserStore
+from engine.storage.user_ports import ROLES, User, UserConflictError, UserStore
 from engine.users.passwords import hash_password, one_time_password
 from shm.clock import realtime_ns
 
-ROLES = ("viewer", "trader", "admin")
 FIRST_NAME = "admin"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,63}")
 

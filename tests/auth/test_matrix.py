@@ -7,11 +7,11 @@ from pathlib import Path
 import jwt
 import pytest
 
+from engine.storage.user_ports import ROLES as ORDER
 from engine.users.accounts import set_access
 from tests.auth.signed import KEY, NS, ROLES, Signed, signed_in
 from web.auth.tokens import issue_access
 from web.principal import ADMIN
-from web.principal import ROLES as ORDER
 from web.route import Route
 from web.routes import ROUTES
 

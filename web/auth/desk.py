@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from aiohttp import web
 
 from engine.storage.errors import StorageError
-from engine.storage.user_ports import Grant, Login, User, UserConflictError, UserStore
+from engine.storage.user_ports import ROLES, Grant, Login, User, UserConflictError, UserStore
 from engine.users.passwords import PasswordError, is_password
 from web.auth.bounds import Window
 from web.auth.tokens import (
@@ -22,7 +22,7 @@ from web.auth.tokens import (
     read_access,
 )
 from web.deps import Front
-from web.principal import ROLES, Principal
+from web.principal import Principal
 from web.problems import Problem
 
 _Result = TypeVar("_Result")

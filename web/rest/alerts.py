@@ -92,9 +92,9 @@ def document(row: AlertAt) -> dict[str, Any]:
         "seq": row.position,
         "alert": msgspec.Raw(alert.json),
         "stamps": {
-            "recv": instant(alert.recv_ns or 0),
-            "decided": instant(alert.decided_ns or 0),
-            "committed": instant(alert.committed_ns or 0),
-            "stored": instant(alert.stored_ns or 0),
+            "recv": instant(alert.recv_ns),
+            "decided": instant(alert.decided_ns),
+            "committed": instant(alert.committed_ns),
+            "stored": instant(alert.stored_ns),
         },
     }

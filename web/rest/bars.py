@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
-import numpy as np
 from aiohttp import web
 
 from engine.domain.market_hours import exchange_date
@@ -63,11 +62,7 @@ async def list_bars(request: web.Request) -> web.Response:
     state = request.app[STATE]
     query = decode_query(request.query, HistoryBarsQuery)
     state.front.refuse_over("max_page_bars", "limit", query.limit)
-    asked = request.match_info["symbol"]
-    ticker = state.directory.spelling(asked)
-    symbol = None if ticker is None else state.directory.id(ticker)
-    if ticker is None or symbol is None:
-        raise Problem(404, f"No symbol {asked[:24]!r} is known in this stream.")
+    ticker, symbol = state.symbol_asked(request)
     tables = state.front.deps.tables
     live, forming, now_ns = _in_memory(tables, symbol, ticker)
     from_ns, to_ns = _span(query, now_ns)
@@ -105,18 +100,9 @@ def _in_memory(
     head, rows = read_rows(tables, [symbol])
     open_minutes = [one for one in rows[0]["minutes"] if one["minute"] >= 0]
     final = read_bars(tables, symbol, tables.sizes.history_bars)
-    found = [_row(one, ticker) for one in (*final, *open_minutes)]
+    found = [BarRow.of(ticker, one) for one in (*final, *open_minutes)]
     forming = {int(one["minute"]) * NS_PER_MINUTE for one in open_minutes}
     return found, forming, int(head["t_ns"])
-
-
-def _row(bar: np.void, ticker: str) -> BarRow:
-    return BarRow(
-        symbol=ticker, minute_ns=int(bar["minute"]) * NS_PER_MINUTE, open=float(bar["open"]),
-        high=float(bar["high"]), low=float(bar["low"]), close=float(bar["close"]),
-        volume=float(bar["volume"]), pv=float(bar["pv"]), trades=int(bar["trades"]),
-        flags=int(bar["flags"]), n=0, stream_id="",
-    )  # fmt: skip
 
 
 def _joined(

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import msgspec
@@ -12,7 +11,7 @@ from engine.rules.cost import rule_ns
 from engine.rules.difference import difference
 from engine.rules.errors import ChangeError, RuleBlobError, RuleError, UnknownRuleError
 from engine.rules.flip import flip_rule
-from engine.rules.library import document_of, find, plain
+from engine.rules.library import document_of, find, moment, plain
 from engine.rules.model import to_document
 from engine.rules.pack import unpack
 from engine.rules.rule_set import set_faults
@@ -117,10 +116,9 @@ def etag_of(version: RuleVersion) -> str:
 
 def record_of(version: RuleVersion) -> RuleRecord:
     """A version for outsiders."""
-    at = datetime.fromtimestamp(version.at_ns // 1_000_000_000, UTC)
     return RuleRecord(
         id=version.rule_id, version=version.version, action=version.action,
-        at=f"{at:%Y-%m-%dT%H:%M:%SZ}", author=version.author, owner=version.owner,
+        at=moment(version.at_ns), author=version.author, owner=version.owner,
         note=version.note, content_hash=version.content_hash, etag=f'"{etag_of(version)}"',
         document=plain(version),
     )  # fmt: skip

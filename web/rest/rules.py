@@ -10,7 +10,7 @@ from engine.domain.tables import EngineTables
 from engine.rules.counts import Counts
 from engine.rules.errors import RuleBlobError
 from engine.rules.model import to_document
-from engine.rules.pack import unpack
+from engine.rules.published import PublishedRules
 from web.app_state import STATE, AppState
 from web.deps import KEY
 from web.problems import Problem, json_response
@@ -26,9 +26,12 @@ async def list_rules(request: web.Request) -> web.Response:
     query = decode_query(request.query, RulesQuery)
     if query.limit is not None:
         request.app[KEY].refuse_over("max_page_rows", "limit", query.limit)
-    version, documents = active_rules(request.app[KEY].deps.tables)
-    found: list[tuple[dict[str, Any], dict[str, Any]]] = [(one, one) for one in documents]
-    if query.state != "in_force":
+    state = request.app[STATE]
+    version = version_in_force(request.app[KEY].deps.tables)
+    found: list[tuple[dict[str, Any], dict[str, Any]]]
+    if query.state == "in_force":
+        found = [(one, one) for one in documents_of(state.rules, version)]
+    else:
         deleted = query.state == "deleted"
         stored = await in_rules(request, lambda reader: reader.newest())
         records = [record_of(one) for one in stored if one.deleted == deleted]
@@ -39,7 +42,7 @@ async def list_rules(request: web.Request) -> web.Response:
     start = bisect.bisect_right([one["id"] for one in kept], query.cursor or "") + query.offset
     page = kept[start:] if query.limit is None else kept[start : start + query.limit]
     more = page[-1]["id"] if page and start + len(page) < len(kept) else None
-    families = request.app[STATE].families.documents()
+    families = state.families.documents()
     return json_response(RuleList(page, version, families, len(kept), more))
 
 
@@ -78,18 +81,20 @@ def read_counts(state: AppState) -> Counts:
     return counts
 
 
-def active_rules(tables: EngineTables) -> tuple[int, list[dict[str, Any]]]:
-    """Version and documents of the rules that the newest cycle ran with; version 0: none yet."""
+def version_in_force(tables: EngineTables) -> int:
+    """Version of the rules that the newest cycle ran with; 0: none yet."""
     try:
-        version = int(read_head(tables)["rules_version"])
+        return int(read_head(tables)["rules_version"])
     except (NoCycleError, TornError):
-        version = tables.rules.latest()
-    if version == 0:
-        return 0, []
-    content = tables.rules.read(version)
-    if content is None:
-        raise Problem(503, "The rules are just being exchanged; try again.", {"Retry-After": "1"})
+        return tables.rules.latest()
+
+
+def documents_of(rules: PublishedRules, version: int) -> list[dict[str, Any]]:
+    """The documents of a version. Raises Problem 503."""
     try:
-        return version, [to_document(rule) for rule in unpack(content).rules]
+        found = rules.get(version)
     except RuleBlobError as error:
         raise Problem(503, f"The rules in force cannot be read: {error}.") from None
+    if found is None:
+        raise Problem(503, "The rules are just being exchanged; try again.", {"Retry-After": "1"})
+    return [to_document(rule) for rule in found.rules]

@@ -6,7 +6,7 @@ import msgspec
 from aiohttp import web
 
 from engine.users.accounts import set_password
-from web.auth.desk import Desk, desk_of
+from web.auth.desk import TICKET_S, Desk, desk_of
 from web.auth.identify import COOKIE
 from web.auth.origin import address_of, is_secure
 from web.auth.tokens import hash_secret
@@ -115,4 +115,4 @@ async def change_password(request: web.Request) -> web.Response:
 async def give_ticket(request: web.Request) -> web.Response:
     """A ticket for one WebSocket handshake: /ws?ticket=..., within 30 s."""
     ticket = desk_of(request).new_ticket(principal_of(request))
-    return json_response({"ticket": ticket, "expires_in": 30}, 201)
+    return json_response({"ticket": ticket, "expires_in": int(TICKET_S)}, 201)

@@ -10,7 +10,7 @@ from engine.domain.records import APPROX_TRADES, FLAG_TYPICAL, NS_PER_MINUTE
 from engine.domain.tables import EngineTables
 from web.app_state import STATE
 from web.movers import COLUMNS
-from web.problems import Problem, json_response
+from web.problems import json_response
 from web.reading import (
     MetricIndex,
     instant,
@@ -55,11 +55,7 @@ async def get_symbol(request: web.Request) -> web.Response:
     state = request.app[STATE]
     query = decode_query(request.query, BarsQuery)
     state.front.refuse_over("max_page_bars", "bars", query.bars)
-    asked = request.match_info["symbol"]
-    ticker = state.directory.spelling(asked)
-    symbol = None if ticker is None else state.directory.id(ticker)
-    if ticker is None or symbol is None:
-        raise Problem(404, f"No symbol {asked[:24]!r} is known in this stream.")
+    ticker, symbol = state.symbol_asked(request)
     deps = state.front.deps
     return json_response(
         symbol_document(deps.tables, deps.metrics, symbol, ticker, query.bars)

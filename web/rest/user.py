@@ -10,9 +10,9 @@ from engine.users.accounts import rename
 from web.auth.desk import Desk, desk_of
 from web.auth.tokens import API_PREFIX, NS_PER_S, hash_secret, new_secret
 from web.deps import KEY
-from web.principal import ROLES, Principal, principal_of
+from web.principal import VIEWER, Principal, principal_of
 from web.problems import Problem, json_response
-from web.rest.stamps import stamp
+from web.reading import instant
 from web.schemas import decode_body
 
 MAX_PREFERENCES_BYTES = 32_768
@@ -127,7 +127,7 @@ async def whole_user(desk: Desk, user_id: str) -> User:
 
 def _token(grant: Grant) -> dict[str, Any]:
     return {
-        "id": grant.secret_hash[:16], "name": grant.name, "role": grant.role or ROLES[0],
-        "created_at": stamp(grant.created_ns), "expires_at": stamp(grant.expires_ns),
-        "last_used_at": stamp(grant.used_ns),
+        "id": grant.secret_hash[:16], "name": grant.name, "role": grant.role or VIEWER,
+        "created_at": instant(grant.created_ns), "expires_at": instant(grant.expires_ns),
+        "last_used_at": instant(grant.used_ns),
     }  # fmt: skip

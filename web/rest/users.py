@@ -10,7 +10,7 @@ from engine.users.accounts import create_user, set_access, set_password
 from web.auth.desk import desk_of
 from web.deps import KEY
 from web.problems import json_response
-from web.rest.stamps import stamp
+from web.reading import instant
 from web.rest.user import Role, whole_user
 from web.schemas import Positive, RowId, decode_body, decode_query
 
@@ -83,7 +83,7 @@ async def list_logins(request: web.Request) -> web.Response:
     request.app[KEY].refuse_over("max_page_rows", "limit", query.limit)
     found = await desk_of(request).store(lambda store: store.logins(query.limit, query.cursor))
     data = [
-        {"at": stamp(one.at_ns), "name": one.name, "address": one.address, "how": one.how,
+        {"at": instant(one.at_ns), "name": one.name, "address": one.address, "how": one.how,
          "result": one.result}
         for one in found
     ]  # fmt: skip
@@ -94,5 +94,5 @@ async def list_logins(request: web.Request) -> web.Response:
 def _document(user: User) -> dict[str, Any]:
     return {
         "user_id": user.user_id, "name": user.name, "role": user.role, "disabled": user.disabled,
-        "must_change_password": user.must_change, "created_at": stamp(user.created_ns),
+        "must_change_password": user.must_change, "created_at": instant(user.created_ns),
     }  # fmt: skip
